@@ -2,7 +2,7 @@
 
 LmcError                 something the user can mend; exit code 2
 ├── SettingError         a key, type, choice or value of a setting
-├── RunReferenceError     a reference that names no run, several, or an epoch never stored
+├── RunReferenceError    a reference that names no run, several, or an epoch never stored
 ├── DataError            data that is missing or not of the described form
 ├── MismatchError        runs that cannot be compared or combined
 ├── StoredFileError      a file that is truncated, foreign, or of another format

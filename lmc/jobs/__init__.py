@@ -1,0 +1,20 @@
+"""One file per command: settings in, tables out. ``run(command, settings, talk)`` finds the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from lmc.jobs.outcome import Outcome, Silent, Talk
+from lmc.jobs.settings import COMMANDS, compose
+
+MODULES = {"list": "listing"}
+
+
+def run(command: str, given: Mapping[str, Any], talk: Talk | None = None) -> Outcome:
+    """Check the settings of ``command`` and carry it out; nothing is written if a setting is wrong."""
+    settings = compose(COMMANDS[command], given)
+    job = import_module(f"lmc.jobs.{MODULES.get(command, command)}")
+    outcome: Outcome = job.run(settings, talk or Silent())
+    return outcome

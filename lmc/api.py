@@ -1,0 +1,83 @@
+"""The Python API: one function per command, with the settings of the command line.
+
+    from lmc import api
+    api.train(variant="w", seeds=4, training={"epochs": 5})
+    api.path("digits-mlp-w", match="activation", pairs="all")
+    network = api.load("digits-mlp-w/0")
+
+Keyword arguments are the command's keys; a dotted key goes through a mapping
+(``**{"variant.scale": 0.5}`` or ``variant={"name": "w", "scale": 0.5}``). Each function returns the
+table that the command prints as data; ``table(kind, *references)`` gives every other stored one.
+Errors derive from ``lmc.core.errors.LmcError``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lmc.jobs import run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+
+def _table(command: str, references: tuple[str, ...], settings: dict[str, Any]) -> pd.DataFrame:
+    given = {**settings, "references": list(references)} if references else settings
+    outcome = run(command, given)
+    return outcome.tables[outcome.main]
+
+
+def train(**settings: Any) -> pd.DataFrame:
+    """Train runs; one row a run (table ``run``)."""
+    return _table("train", (), settings)
+
+
+def match(*references: str, **settings: Any) -> pd.DataFrame:
+    """Match the neurons of pairs of runs; one row a layer and pair (table ``match``)."""
+    return _table("match", references, settings)
+
+
+def merge(*references: str, **settings: Any) -> pd.DataFrame:
+    """Merge runs into one network, itself a run; its losses per split (table ``history``)."""
+    return _table("merge", references, settings)
+
+
+def path(*references: str, **settings: Any) -> pd.DataFrame:
+    """Barriers on the straight line between runs (table ``barrier``; ``path`` holds the curve)."""
+    return _table("path", references, settings)
+
+
+def reproduce(experiment: str, **settings: Any) -> pd.DataFrame:
+    """Run a named experiment; one row a claim (table ``claim``)."""
+    return _table("reproduce", (experiment,), settings)
+
+
+def list_(*references: str, **settings: Any) -> pd.DataFrame:
+    """The stored runs (table ``run``)."""
+    return _table("list", references, settings)
+
+
+def show(*references: str, **settings: Any) -> pd.DataFrame:
+    """A stored run's or experiment's settings, one row a key (table ``setting``)."""
+    return _table("show", references, settings)
+
+
+def table(kind: str, *references: str, **settings: Any) -> pd.DataFrame:
+    """One kind of table, collected from every stored job that speaks of the references."""
+    return _table("table", (kind, *references), settings)
+
+
+def remove(*references: str, **settings: Any) -> pd.DataFrame:
+    """Delete runs (table ``run``: what was deleted)."""
+    return _table("remove", references, settings)
+
+
+def load(reference: str, *, outputs: str | None = None, trust: bool = False) -> nn.Module:
+    """The trained network of one run, in evaluation mode.
+
+    ``trust`` allows a stored run to import a user's own builder by its name.
+    """
+    from lmc.jobs.runs import open_network
+
+    return open_network(reference, outputs=outputs, trust=trust)

@@ -1,0 +1,78 @@
+"""What a job hands back, and how it talks while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A table for people: ready text or numbers, a title above, notes below."""
+
+    title: str
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A job's results.
+
+    ``tables`` are tidy, by kind; ``main`` names the one that is printed as data and returned by the API;
+    ``references`` name what was made (``-q``); ``summaries`` are what a person reads on a terminal.
+    """
+
+    main: str
+    tables: dict[str, pd.DataFrame]
+    references: tuple[str, ...] = ()
+    summaries: tuple[Summary, ...] = ()
+    files: tuple[str, ...] = field(default=())
+
+
+class Bar(Protocol):
+    """A progress bar under way."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Count steps as done."""
+
+    def note(self, text: str) -> None:
+        """Show a short text beside the bar."""
+
+
+class Talk(Protocol):
+    """How a job speaks to the person at the terminal; never on stdout."""
+
+    def say(self, text: str) -> None:
+        """One line that matters now: a warning, a skipped run, an estimate."""
+
+    def progress(self, title: str, total: int) -> _Context:
+        """A bar of ``total`` steps."""
+
+
+class _Context(Protocol):
+    def __enter__(self) -> Bar: ...
+    def __exit__(self, *args: object) -> bool | None: ...
+
+
+class _SilentBar:
+    def advance(self, steps: int = 1) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+class Silent:
+    """A talk that says nothing: the API's default."""
+
+    def say(self, text: str) -> None:
+        """Drop the line."""
+
+    @contextmanager
+    def progress(self, title: str, total: int) -> Iterator[Bar]:
+        """Yield a bar that shows nothing."""
+        yield _SilentBar()

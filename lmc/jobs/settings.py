@@ -1,0 +1,276 @@
+"""What each command can be told: one frozen dataclass per command, checked in one place.
+
+This module imports neither torch nor Hydra: the command line reads it to compose, show and complete
+settings, the Python API to check them. A *group* (data, model, variant, match, merge) is a mapping with
+a registry ``name``; its other keys are checked against the builder's signature by the job.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field
+
+from lmc.core.errors import LmcError, SettingError, raise_together
+from lmc.core.registry import bind
+
+Group = dict[str, Any]
+Count = Annotated[int, Field(ge=1)]
+Settings = TypeVar("Settings", bound="Common")
+Pairs = Literal["disjoint", "all", "consecutive"]
+
+
+def _group(name: str) -> Any:
+    return field(default_factory=lambda: {"name": name})
+
+
+@dataclass(frozen=True)
+class Common:
+    """Where results go and what computes them; none of it changes a number beyond rounding."""
+
+    outputs: str | None = None
+    device: str = "auto"
+    threads: Count | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training recipe; every key is part of a run's identity but for ``checkpoints``.
+
+    ``checkpoints``: an epoch every n (int) or a list of epochs to store; the initialisation and the last
+    epoch always are. ``clip``: largest gradient norm of a run. ``warmup``: epochs of rising rate.
+    ``warmup_factor``: for the exponential schedule, the rate's growth per epoch during warm-up, starting
+    at ``learning_rate``; for the linear one it is not used.
+    """
+
+    epochs: Annotated[int, Field(ge=0)] = 40
+    batch_size: Count = 64
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    schedule: Literal["constant", "linear", "cosine", "exponential"] = "constant"
+    warmup: Annotated[int, Field(ge=0)] = 0
+    warmup_factor: Annotated[float, Field(gt=0)] = 1.259
+    clip: Annotated[float, Field(gt=0)] | None = None
+    checkpoints: Count | list[Annotated[int, Field(ge=0)]] | None = None
+
+
+@dataclass(frozen=True)
+class Train(Common):
+    """Settings of ``lmc train``. ``seeds`` is a list or a count; ``start`` a reference to begin from."""
+
+    data: Group = _group("digits")
+    model: Group = _group("mlp")
+    variant: Group = _group("standard")
+    training: Group = field(default_factory=dict)
+    seeds: int | list[int] = 4
+    mask_seed: int = 0
+    init_seed: int | None = None
+    order_seed: int | None = None
+    start: str | None = None
+    name: str | None = None
+    stack: Count | None = None
+    force: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Pairwise(Common):
+    """What every command over pairs of runs can be told.
+
+    ``mixed`` lets runs of different (D, f) be compared as the plain networks that they are.
+    """
+
+    references: list[str] = field(default_factory=list)
+    pairs: Pairs = "disjoint"
+    mixed: bool = False
+    trust: bool = False
+    data_path: str | None = None
+
+
+@dataclass(frozen=True)
+class Match(Pairwise):
+    """Settings of ``lmc match``."""
+
+    match: Group = _group("identifiability")
+
+
+@dataclass(frozen=True)
+class Path(Pairwise):
+    """Settings of ``lmc path``. ``alphas`` is a count of points or a list that holds 0 and 1.
+
+    ``restatistics``: re-estimate BatchNorm statistics at every alpha; null means: where there are any.
+    """
+
+    match: Group = _group("none")
+    alphas: int | list[float] = 25
+    restatistics: bool | None = None
+
+
+@dataclass(frozen=True)
+class Merge(Common):
+    """Settings of ``lmc merge``: which runs, aligned how, combined how."""
+
+    references: list[str] = field(default_factory=list)
+    match: Group = _group("identifiability")
+    merge: Group = _group("mean")
+    restatistics: bool | None = None
+    mixed: bool = False
+    trust: bool = False
+    data_path: str | None = None
+    name: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Reproduce(Common):
+    """Settings of ``lmc reproduce``: a named experiment, its size, and what to change in every case."""
+
+    references: list[str] = field(default_factory=list)
+    size: Literal["tiny", "small", "full"] = "small"
+    seeds: int | list[int] | None = None
+    mask_seed: int | None = None
+    data: Group = field(default_factory=dict)
+    model: Group = field(default_factory=dict)
+    training: Group = field(default_factory=dict)
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class List(Common):
+    """Settings of ``lmc list``: references to restrict it to."""
+
+    references: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Show(Common):
+    """Settings of ``lmc show``."""
+
+    references: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Table(Common):
+    """Settings of ``lmc table KIND [REFERENCE ...]``; the first reference is the kind."""
+
+    references: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Remove(Common):
+    """Settings of ``lmc remove``. ``force`` also removes what other results depend on."""
+
+    references: list[str] = field(default_factory=list)
+    force: bool = False
+    dry_run: bool = False
+
+
+COMMANDS: dict[str, type[Common]] = {
+    "train": Train,
+    "match": Match,
+    "merge": Merge,
+    "path": Path,
+    "reproduce": Reproduce,
+    "list": List,
+    "show": Show,
+    "table": Table,
+    "remove": Remove,
+}
+
+
+def groups(command: type[Common]) -> dict[str, str | None]:
+    """The command's groups and the default choice of each (None: open, nothing is chosen)."""
+    return {
+        item.name: item.default_factory().get("name")
+        for item in dataclasses.fields(command)
+        if item.default_factory is not dataclasses.MISSING and isinstance(item.default_factory(), dict)
+    }
+
+
+def plain_defaults(command: type[Common]) -> dict[str, Any]:
+    """Every key that is not a group, with its default; ``training`` with its own keys."""
+    chosen = groups(command)
+    values = {
+        item.name: item.default if item.default is not dataclasses.MISSING else item.default_factory()  # type: ignore[misc]
+        for item in dataclasses.fields(command)
+        if item.name not in chosen
+    }
+    if command is Train:
+        values["training"] = dataclasses.asdict(Training())
+    return values
+
+
+def compose(command: type[Settings], given: Mapping[str, Any]) -> Settings:
+    """Checked settings of a command from a nested mapping.
+
+    A group may be its choice's name alone, or a mapping; a key may be dotted (``"variant.scale"``).
+
+    Raises:
+        SettingError: all faults of the command's own keys, reported together.
+    """
+    nested = _unfold(given)
+    chosen = groups(command)
+    faults: list[LmcError] = []
+    for key, default in chosen.items():
+        value = nested.get(key)
+        if isinstance(value, str):
+            nested[key] = {"name": value}
+        elif isinstance(value, Mapping):
+            nested[key] = {**({"name": default} if default else {}), **value}
+        elif value is not None or key in nested:
+            faults.append(SettingError(f"{key}={value}: expected the name of a choice", f"e.g. {key}={default}"))
+            del nested[key]
+    bound: dict[str, Any] = {}
+    try:
+        bound = bind(command, nested)
+    except LmcError as error:
+        faults.extend(SettingError(line) for line in str(error).splitlines())
+    if "training" in nested and command is Train:
+        try:
+            bind(Training, nested["training"], "training")
+        except LmcError as error:
+            faults.extend(SettingError(line) for line in str(error).splitlines())
+    raise_together(faults)
+    return command(**bound)
+
+
+def seed_list(seeds: int | list[int], key: str = "seeds") -> list[int]:
+    """A count n means 0 .. n-1; a list stands for itself.
+
+    Raises:
+        SettingError: no seed, a negative one, or one given twice.
+    """
+    listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not listed:
+        raise SettingError(f"{key}={seeds}: no seed to run", f"a count of at least 1, or a list such as {key}=[0,1]")
+    twice = sorted({seed for seed in listed if listed.count(seed) > 1})
+    if twice:
+        raise SettingError(f"{key}={listed}: {', '.join(map(str, twice))} given twice", "name each seed once")
+    if min(listed) < 0:
+        raise SettingError(f"{key}={listed}: seeds are whole numbers from 0")
+    return listed
+
+
+def outputs_folder(outputs: str | None) -> str:
+    """The outputs folder: the setting, else ``LMC_OUTPUTS``, else ``outputs`` in the working folder."""
+    return outputs or os.environ.get("LMC_OUTPUTS") or "outputs"
+
+
+def _unfold(given: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in sorted(given.items(), key=lambda item: item[0].count(".")):
+        head, *rest = str(key).split(".")
+        if not rest:
+            nested[head] = dict(value) if isinstance(value, Mapping) else value
+            continue
+        inside = nested.get(head, {})
+        nested[head] = {"name": inside} if isinstance(inside, str) else dict(inside)
+        nested[head][".".join(rest)] = value
+    return nested
