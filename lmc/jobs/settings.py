@@ -84,14 +84,15 @@ class Train(Common):
 class Pairwise(Common):
     """What every command over pairs of runs can be told.
 
-    ``mixed`` lets runs of different (D, f) be compared as the plain networks that they are.
+    ``mixed`` lets runs of different (D, f) be compared as the plain networks that they are. ``data`` may
+    say where a stored run's data lie now (``data.path=``). ``trust`` lets a stored run import its own code.
     """
 
     references: list[str] = field(default_factory=list)
     pairs: Pairs = "disjoint"
     mixed: bool = False
     trust: bool = False
-    data_path: str | None = None
+    data: Group = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Merge(Common):
     restatistics: bool | None = None
     mixed: bool = False
     trust: bool = False
-    data_path: str | None = None
+    data: Group = field(default_factory=dict)
     name: str | None = None
     force: bool = False
 
