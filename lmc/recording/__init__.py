@@ -1,0 +1,6 @@
+"""What the networks compute on data, kept as moments."""
+
+from lmc.recording.batchnorm import reestimate
+from lmc.recording.moments import Moments, MomentStream, features, record
+
+__all__ = ["MomentStream", "Moments", "features", "record", "reestimate"]

@@ -1,0 +1,35 @@
+"""Variants: what of a model is fixed. A builder looks at a model and returns its Constraint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from lmc.core import registry
+from lmc.variants.constraint import Constraint, constrained_weights
+from lmc.variants.sigma import sigma
+from lmc.variants.standard import standard
+from lmc.variants.syre import syre
+from lmc.variants.w import w
+
+__all__ = ["VARIANTS", "Constraint", "bind", "build", "constrained_weights"]
+
+VARIANTS: dict[str, Callable[..., Constraint]] = {"standard": standard, "w": w, "syre": syre, "sigma": sigma}
+
+GIVEN = ("model", "mask_seed", "example")
+
+
+def bind(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete keywords of the group's builder; raises SettingError with all faults."""
+    settings = {key: value for key, value in group.items() if key != "name"}
+    return registry.bind(registry.find(VARIANTS, group["name"], "variant"), settings, "variant", GIVEN)
+
+
+def build(name: str, settings: Mapping[str, Any], model: nn.Module, mask_seed: int, example: Tensor) -> Constraint:
+    """The constraint of ``model`` under a variant; the same ``mask_seed`` gives the same D, f and C."""
+    builder = registry.find(VARIANTS, name, "variant")
+    supplied = {"model": model, "mask_seed": mask_seed, "example": example}
+    wanted = registry.parameters(builder)
+    return builder(**{key: value for key, value in supplied.items() if key in wanted}, **settings)

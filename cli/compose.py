@@ -1,0 +1,135 @@
+"""Compose a command's settings with Hydra, and tell all that is wrong with them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice, product
+from typing import TYPE_CHECKING, Any
+
+from lmc.core.errors import LmcError, SettingError, raise_together
+
+from . import explain
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+CHECKED_BEFOREHAND = 200
+
+
+def hydra_for(command: str) -> Hydra:
+    """Hydra with the shipped configs and the command's own keys, fresh for every command of a process."""
+    from hydra import initialize_config_module
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
+
+    from lmc.jobs.settings import COMMANDS, groups, plain_defaults
+
+    store = ConfigStore.instance()
+    for name, settings in COMMANDS.items():
+        open_groups = {group: {} for group, default in groups(settings).items() if default is None}
+        store.store(name=name, node={**plain_defaults(settings), **open_groups}, group="schema")
+    GlobalHydra.instance().clear()
+    initialize_config_module("lmc.conf", job_name=command, version_base="1.3")
+    hydra: Hydra = GlobalHydra.instance().hydra
+    return hydra
+
+
+def compose(hydra: Hydra, command: str, overrides: Sequence[Override], sweep: bool = False) -> DictConfig:
+    """The composed config, ``hydra`` node included.
+
+    An override that does not fit is set aside and the rest composed without it, so that one answer
+    names every fault, those of the values included.
+
+    Raises:
+        SettingError: all faults, a line each.
+    """
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf.errors import OmegaConfBaseException
+
+    mode = RunMode.MULTIRUN if sweep else RunMode.RUN
+    kept, aside = list(overrides), []
+    while True:
+        try:
+            texts = [str(override.input_line) for override in kept]
+            config = hydra.compose_config(command, texts, run_mode=mode, with_log_configuration=False)
+            break
+        except (HydraException, OmegaConfBaseException) as error:
+            culprit = explain.culprit(error, kept)
+            if culprit is None:
+                raise explain.setting_error(error) from error
+            kept.remove(culprit)
+            aside.append((culprit, error))
+    if aside:
+        faults: list[LmcError] = [explain.fault(error, override, config) for override, error in aside]
+        raise_together(faults + ([] if sweep else value_faults(command, config)))
+    return config
+
+
+def mapping(config: DictConfig) -> dict[str, Any]:
+    """The settings as plain values.
+
+    Raises:
+        SettingError: a value that must be given is missing, or an interpolation does not resolve.
+    """
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = config.copy()
+    with open_dict(config):
+        config.pop("hydra", None)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise explain.setting_error(error) from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def value_faults(command: str, config: DictConfig) -> list[LmcError]:
+    """What the command's own check finds wrong with the values of a composed config."""
+    from lmc.jobs.settings import COMMANDS
+    from lmc.jobs.settings import compose as check
+
+    try:
+        check(COMMANDS[command], mapping(config))
+    except LmcError as error:
+        return [SettingError(line) for line in str(error).splitlines()]
+    return []
+
+
+def check_sweep(hydra: Hydra, command: str, overrides: Sequence[Override]) -> None:
+    """Compose and check every job of a sweep before the first one starts.
+
+    Sweeps over ranges that only a sweeper plug-in can draw from are left to it.
+
+    Raises:
+        SettingError: the faults of all jobs, each once.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    faults: list[LmcError] = []
+    parser = OverridesParser.create()
+    for texts in islice(_jobs(overrides), CHECKED_BEFOREHAND):
+        try:
+            config = compose(hydra, command, parser.parse_overrides(texts))
+        except LmcError as error:
+            faults.extend(SettingError(line) for line in str(error).splitlines())
+        else:
+            faults.extend(value_faults(command, config))
+    raise_together(faults)
+
+
+def _jobs(overrides: Sequence[Override]) -> Iterator[list[str]]:
+    if any(override.is_sweep_override() and not override.is_discrete_sweep() for override in overrides):
+        return
+    choices = [
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [str(override.input_line)]
+        for override in overrides
+    ]
+    for job in product(*choices):
+        yield list(job)

@@ -1,0 +1,110 @@
+"""What Hydra and OmegaConf complain of, in the words of this program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from lmc.core.errors import SettingError
+from lmc.core.registry import near_miss, unknown
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+HIDDEN_CHOICES = ("custom",)
+
+
+def culprit(error: Exception, overrides: Sequence[Override]) -> Override | None:
+    """The override that an error of Hydra speaks of, if it is one of ``overrides``."""
+    text = str(error)
+    missing = getattr(error, "missing_cfg_file", None)
+    for override in reversed(overrides):
+        key = override.key_or_group
+        if missing is not None:
+            if isinstance(missing, str) and missing.rpartition("/")[0] == key:
+                return override
+        elif re.search(rf"'{re.escape(key)}(=[^']*)?'", text) or f" {override.input_line} " in f"{text} ":
+            return override
+    return None
+
+
+def fault(error: Exception, override: Override, config: DictConfig) -> SettingError:
+    """Why ``override`` does not fit, given what ``config`` became without it."""
+    if getattr(error, "missing_cfg_file", None):
+        return setting_error(error)
+    key = override.key_or_group
+    if str(error).startswith(("Could not override", "Could not delete")):
+        return _unknown_key(key, config)
+    return SettingError(f"{override.input_line}: {_first_line(error)}")
+
+
+def setting_error(error: Exception) -> SettingError:
+    """An error of Hydra or OmegaConf that no single override is to blame for."""
+    missing = getattr(error, "missing_cfg_file", None)
+    if isinstance(missing, str) and getattr(error, "options", None) is not None:
+        group, _, choice = missing.rpartition("/")
+        return unknown(group, choice, shown_choices(error.options))  # type: ignore[attr-defined]
+    cause = error.__cause__ if not str(error) and error.__cause__ is not None else error
+    key = getattr(cause, "full_key", None)
+    if key and str(cause).startswith("Missing mandatory value"):
+        example = "package.module:function" if key.endswith(".name") else "..."
+        return SettingError(f"{key}: a value is needed", f"write {key}={example}")
+    return SettingError(f"{key}: {_first_line(cause)}" if key else _first_line(cause))
+
+
+def shown_choices(options: Iterable[str]) -> list[str]:
+    """The choices of a group that a person may pick by name."""
+    return [option for option in options if option not in HIDDEN_CHOICES]
+
+
+def leaves(config: DictConfig, prefix: str = "") -> list[str]:
+    """Every dotted key of a composed config but Hydra's own."""
+    from omegaconf import DictConfig
+
+    found = []
+    for key, value in config.items_ex(resolve=False):
+        if not prefix and key == "hydra":
+            continue
+        if isinstance(value, DictConfig) and len(value):
+            found += leaves(value, f"{prefix}{key}.")
+        else:
+            found.append(f"{prefix}{key}")
+    return found
+
+
+def _unknown_key(key: str, config: DictConfig) -> SettingError:
+    from omegaconf import DictConfig, OmegaConf
+
+    group, _, last = key.rpartition(".")
+    node = OmegaConf.select(config, group) if group else config
+    if not isinstance(node, DictConfig):
+        return SettingError(f"{key}: unknown key", _suggestion(key, config))
+    choice = OmegaConf.select(config, f"{group}.name") if group else None
+    if choice is None:
+        return SettingError(f"{key}: unknown key", _suggestion(key, config))
+    keys = [str(name) for name in node if name != "name"]
+    close = near_miss(last, keys)
+    listed = "its keys: " + (", ".join(keys) or "none")
+    hint = f"did you mean {group}.{close}? {listed}" if close else listed
+    return SettingError(f"{group}={choice} has no {last}", hint)
+
+
+def _suggestion(key: str, config: DictConfig) -> str:
+    known = leaves(config)
+    tops = [str(name) for name in config if name != "hydra"]
+    same_end = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    ends = {name.rpartition(".")[2]: name for name in reversed(known)}
+    close = same_end[0] if same_end else near_miss(key, [*tops, *known])
+    if close is None and (end := near_miss(key, ends)):
+        close = ends[end]
+    group = key.partition(".")[0]
+    inside = [name for name in known if name.startswith(f"{group}.")]
+    listed = "keys: " + ", ".join(inside if "." in key and inside else tops)
+    return f"did you mean {close}? {listed}" if close else listed
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).split("See https://")[0].strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,102 @@
+"""What the words of a command line mean: references to runs, and overrides of settings.
+
+Nothing here knows Hydra; the rules can be read, and tested, as functions from text to text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from lmc.core.errors import LmcError, SettingError
+
+OVERRIDE = re.compile(r"~|\+{0,2}[\w./@:$-]+=")
+TEXT_KEYS = ("name", "path")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A command line taken apart; the order within each kind is kept."""
+
+    references: list[str]
+    overrides: list[str]
+
+
+def split(words: Iterable[str], keys: Iterable[str]) -> Words:
+    """References and overrides among ``words``.
+
+    A word of the form ``key=value`` is an override. A path may hold ``=`` too: a word that exists on
+    disk is a reference, unless what stands before its ``=`` is one of the command's ``keys``.
+    """
+    known = set(keys)
+    found = Words([], [])
+    for word in words:
+        is_override = OVERRIDE.match(word) and (key_of(word).split(".")[0] in known or not os.path.exists(word))
+        (found.overrides if is_override else found.references).append(word)
+    return found
+
+
+def key_of(override: str) -> str:
+    """The key of an override, without the signs of adding and deleting before it."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def value_of(override: str) -> str:
+    """The text after the first ``=``."""
+    return override.partition("=")[2]
+
+
+def quote(text: str) -> str:
+    """``text`` as a quoted string of Hydra's grammar.
+
+    A backslash means itself there unless it stands before a quote or the end, where it is doubled.
+    """
+    escaped = re.sub(r"(\\*)('|$)", lambda hit: hit[1] * 2 + ("\\'" if hit[2] else ""), text)
+    return f"'{escaped}'"
+
+
+def quoted_list(texts: Iterable[str]) -> str:
+    """A list of strings in Hydra's grammar, each taken literally."""
+    return "[" + ",".join(quote(text) for text in texts) + "]"
+
+
+def with_own_builders(overrides: Iterable[str], groups: Mapping[str, str | None], command: str) -> list[str]:
+    """Overrides that compose: a user's own builder and open groups become additions.
+
+    ``groups`` maps a group to its default choice, None for an open group: one that has no choices and
+    takes any key. ``model.name=package.module:function`` chooses ``model=custom``, whose other keys
+    nobody can know beforehand; ``model.name=resnet`` means ``model=resnet``.
+
+    Raises:
+        SettingError: a choice for an open group, or two choices for one group.
+    """
+    overrides = list(overrides)
+    own = {group: text for group in groups for text in overrides if _names_own_builder(text, group)}
+    faults: list[LmcError] = []
+    result = [f"{group}=custom" for group in own if groups[group] is not None]
+    for text in overrides:
+        key, value = key_of(text), value_of(text)
+        group, _, rest = key.partition(".")
+        if group not in groups or text[0] in "+~":
+            result.append(text)
+        elif not rest and groups[group] is None:
+            hint = f"write {group}.KEY=VALUE"
+            faults.append(SettingError(f"{text}: {command} takes keys of {group}, not a choice", hint))
+        elif not rest and group in own:
+            if value != "custom":
+                faults.append(SettingError(f"{text} and {own[group]}: two choices of {group}", "give one of them"))
+        elif rest and (groups[group] is None or group in own):
+            result.append(f"++{text}")
+        elif rest == "name":
+            result.append(f"{group}={value}")
+        else:
+            result.append(text)
+    if faults:
+        raise SettingError("\n".join(map(str, faults)))
+    return result
+
+
+def _names_own_builder(override: str, group: str) -> bool:
+    return key_of(override) == f"{group}.name" and ":" in value_of(override)

@@ -1,0 +1,209 @@
+"""Every table's columns, declared once: name, type and meaning.
+
+Tables are tidy: one fact a row, the first columns say which runs. ``frame`` is the only way to make one,
+so a table read back, printed or collected always has these columns, in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: ``dtype`` is ``str``, ``int64``, ``float64`` or ``bool``."""
+
+    name: str
+    dtype: str
+    meaning: str
+
+
+def _columns(dtype: str, **meanings: str) -> tuple[Column, ...]:
+    return tuple(Column(name, dtype, meaning) for name, meaning in meanings.items())
+
+
+RUN = (
+    Column("experiment", "str", "name of the experiment"),
+    Column("seed", "int64", "seed of the run"),
+    Column("epoch", "int64", "stored epoch"),
+)
+PAIR = tuple(
+    Column(f"{column.name}_{side}", column.dtype, f"{column.meaning}, run {side.upper()}")
+    for side in "ab"
+    for column in RUN
+)
+_MATCH = Column("match", "str", "matcher that aligned B to A")
+_SPLIT = Column("split", "str", "train, val or test")
+_GROUP = (
+    _MATCH,
+    Column("group", "str", "permutation group, named after its first owning module"),
+    Column("layer", "str", "the module's name in the model"),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "history": (
+        *RUN,
+        Column("split", "str", "train (exact, at stored epochs), train_running, val or test"),
+        *_columns(
+            "float64",
+            loss="mean loss",
+            accuracy="mean accuracy; NaN for regression",
+            learning_rate="of the epoch's last step",
+            seconds="since the run's training began, its stack's wall clock",
+        ),
+    ),
+    "run": (
+        *RUN,
+        Column("status", "str", "running, interrupted, diverged or done"),
+        *_columns(
+            "float64",
+            train_loss="at the last epoch",
+            val_loss="at the last epoch",
+            test_loss="at the last epoch",
+            train_accuracy="at the last epoch",
+            val_accuracy="at the last epoch",
+            test_accuracy="at the last epoch",
+            seconds="wall clock of the stack it trained in",
+            megabytes="on disk",
+        ),
+        Column("stored", "str", "stored epochs"),
+    ),
+    "path": (
+        *PAIR,
+        _MATCH,
+        _SPLIT,
+        *_columns(
+            "float64",
+            alpha="weight of B, THEORY's l",
+            loss="mean loss",
+            accuracy="mean accuracy",
+        ),
+    ),
+    "barrier": (
+        *PAIR,
+        _MATCH,
+        _SPLIT,
+        *_columns(
+            "float64",
+            loss_barrier="max_l [L(l) - ((1-l) L(0) + l L(1))]",
+            loss_barrier_max="max_l L(l) - max(L(0), L(1))",
+            midpoint_barrier="L(1/2) - mean(L(0), L(1)); NaN where 1/2 was not scanned",
+            accuracy_barrier="max_l [(1-l) A(0) + l A(1) - A(l)]",
+            relative_accuracy_drop="(max(A(0), A(1)) - min_l A(l)) / max(A(0), A(1))",
+            alpha_of_max="the l of loss_barrier",
+        ),
+    ),
+    "match": (
+        *PAIR,
+        *_GROUP,
+        Column("neurons", "int64", "number of neurons"),
+        *_columns(
+            "float64",
+            similarity="mean similarity along the matcher's permutation",
+            optimal="along the best permutation",
+            identity="along the identity",
+            random="mean over 100 random permutations",
+            random_sd="their standard deviation",
+            identifiability_ratio="(identity - random) / (optimal - random); NaN where optimal = random",
+        ),
+        Column("identifiable", "int64", "neurons identifiable by cost"),
+        Column("fixed_points", "int64", "neurons the matcher leaves in place"),
+        Column("constant_a", "int64", "constant units of A (similarity 0)"),
+        Column("constant_b", "int64", "constant units of B (similarity 0)"),
+        Column("identified", "int64", "neurons identified in fact: each the other's most similar"),
+        *_columns(
+            "float64",
+            swap_cost="mean Delta over unequal neurons and both runs; NaN where undefined",
+            own_cost="mean C[i, i] over both runs; NaN where undefined",
+        ),
+    ),
+    "neuron": (
+        *PAIR,
+        *_GROUP,
+        Column("neuron", "int64", "slot i of A"),
+        Column("partner", "int64", "the neuron of B that the matcher puts there"),
+        *_columns(
+            "float64",
+            similarity="of neuron and partner",
+            identity_similarity="of neuron i of A and neuron i of B",
+            margin="identity_similarity minus the runner-up in its row and column",
+        ),
+        Column("mutual", "bool", "neuron and partner are each other's most similar"),
+        Column("admissible", "int64", "other neurons it could cheaply be exchanged with"),
+        *_columns(
+            "float64",
+            swap_cost_a="cheapest exchange in A",
+            swap_cost_b="cheapest exchange in B",
+        ),
+        Column("identifiable", "bool", "no cheap exchange: identifiable by cost"),
+        Column("identified", "bool", "identified in fact: margin > 0"),
+    ),
+    "layer": (
+        *RUN,
+        Column("layer", "str", "the module's name in the model"),
+        Column("inputs", "int64", "inputs per neuron, d"),
+        Column("dimension", "int64", "of the input subspace, k"),
+        *_columns("float64", explained_variance="by the subspace", coherence="max_r ||U_r||^2"),
+    ),
+    "claim": (
+        Column("experiment", "str", "named experiment"),
+        Column("claim", "str", "what the paper says"),
+        Column("numbers", "str", "what was measured"),
+        Column("holds", "bool", "whether it does"),
+    ),
+    "measure": (
+        Column("case", "str", "case of the experiment"),
+        Column("quantity", "str", "what was measured"),
+        Column("detail", "str", "layer or matcher"),
+        *_columns("float64", mean="over pairs", low="2.5 % bootstrap", high="97.5 % bootstrap"),
+        Column("pairs", "int64", "number of values"),
+    ),
+    "setting": (
+        Column("experiment", "str", "name of the experiment"),
+        Column("key", "str", "dotted key"),
+        Column("value", "str", "its value"),
+    ),
+}
+
+
+def columns(kind: str) -> list[str]:
+    """The column names of a table."""
+    return [column.name for column in TABLES[kind]]
+
+
+def frame(kind: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A table of the declared columns and types from rows; a missing float is NaN.
+
+    Raises:
+        KeyError: a row holds an undeclared column, or lacks one that is not a float.
+    """
+    import pandas as pd
+
+    listed = list(rows)
+    declared = {column.name: column for column in TABLES[kind]}
+    for row in listed:
+        extra = row.keys() - declared.keys()
+        if extra:
+            raise KeyError(f"table {kind} has no column {', '.join(sorted(extra))}")
+    data = {}
+    for name, column in declared.items():
+        values = (
+            [row.get(name, float("nan")) for row in listed]
+            if column.dtype == "float64"
+            else [row[name] for row in listed]
+        )
+        data[name] = pd.Series(values, dtype=column.dtype)
+    return pd.DataFrame(data, columns=list(declared))
+
+
+def concatenate(kind: str, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of one kind as one; an empty table with the declared columns when there are none."""
+    import pandas as pd
+
+    listed = [table for table in frames if len(table)]
+    return pd.concat(listed, ignore_index=True) if listed else frame(kind, [])

@@ -1,0 +1,84 @@
+"""Decoded data kept between commands, so that images are decoded once.
+
+    $LMC_CACHE or ~/.cache/lmc / data / <key> / inputs.npy, targets.npy, ..., raw.json
+
+The key is a hash of what the data were decoded from: places, names, sizes and times of the files. An
+entry counts only if its arrays have the digest that was written beside them, so a damaged one is
+decoded again, and two processes writing the same entry do no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lmc.data.dataset import Raw
+
+FORMAT = 1
+_ARRAYS = ("inputs", "targets", "test_inputs", "test_targets")
+_FIELDS = ("task", "outputs", "kind", "scale")
+
+
+def folder() -> Path:
+    """Where decoded data are kept."""
+    return Path(os.environ.get("LMC_CACHE") or Path.home() / ".cache" / "lmc").expanduser() / "data"
+
+
+def cached(identity: Any, decode: Callable[[], Raw]) -> Raw:
+    """The data stored for ``identity`` (anything JSON can hold), else decoded now and stored.
+
+    A folder that cannot be written costs time, not the result.
+    """
+    key = hashlib.sha256(json.dumps([FORMAT, identity]).encode()).hexdigest()[:32]
+    entry = folder() / key
+    raw = _read(entry)
+    if raw is None:
+        raw = decode()
+        with contextlib.suppress(OSError):
+            _write(entry, raw)
+    return raw
+
+
+def _read(entry: Path) -> Raw | None:
+    try:
+        fields = json.loads((entry / "raw.json").read_text(encoding="utf-8"))
+        arrays = {name: _load(entry / f"{name}.npy") for name in _ARRAYS if name in fields["arrays"]}
+        raw = Raw(**arrays, **{name: fields[name] for name in _FIELDS})
+        return raw if raw.digest == fields["digest"] else None
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _load(file: Path) -> torch.Tensor:
+    return torch.from_numpy(np.load(file, allow_pickle=False))
+
+
+def _write(entry: Path, raw: Raw) -> None:
+    entry.mkdir(parents=True, exist_ok=True)
+    for name, tensor in raw.tensors.items():
+        _replace(entry / f"{name}.npy", lambda file, array=tensor.numpy(): np.save(file, array))
+    fields = {name: getattr(raw, name) for name in _FIELDS}
+    text = json.dumps(fields | {"arrays": list(raw.tensors), "digest": raw.digest}, indent=1)
+    _replace(entry / "raw.json", lambda file: file.write(text.encode()))
+
+
+def _replace(target: Path, fill: Callable[[Any], Any]) -> None:
+    """Fill a temporary file, then give it its name, so that a killed process leaves all or nothing."""
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            fill(file)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

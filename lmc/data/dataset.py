@@ -1,0 +1,136 @@
+"""A data set as the networks see it, and as a builder returns it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lmc.core.errors import DataError
+from lmc.core.registry import unknown
+from lmc.data.tasks import TASKS, Task
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples with their targets.
+
+    Attributes:
+        inputs: (N, *input_shape), float32, contiguous.
+        targets: (N,) int64 for cross-entropy, else (N, outputs) float32.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three splits in memory, and what a model must know to fit them.
+
+    Attributes:
+        input_shape: shape of one sample, (features,) or (channels, height, width).
+        outputs: classes, labels or regressed values: the width of a model's last layer.
+        digest: of the decoded data before splitting and standardising, wherever they came from.
+    """
+
+    name: str
+    train: Split
+    val: Split
+    test: Split
+    task: Task
+    input_shape: tuple[int, ...]
+    outputs: int
+    digest: str
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name: train, val, test."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """What a builder returns: decoded samples, neither split nor standardised.
+
+    Attributes:
+        inputs: (N, *shape), uint8 or float32.
+        targets: int64 (N,) with classes 0..outputs-1 for cross-entropy, else float32 (N, outputs).
+        task: a key of ``TASKS``.
+        kind: what is standardised together: a channel of an ``image``, or a feature of a ``table``.
+        test_inputs, test_targets: the set's own test split; None where it has none.
+        scale: the largest value an input can take. Inputs are divided by it.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    task: str
+    outputs: int
+    kind: Literal["image", "table"] = "table"
+    test_inputs: Tensor | None = None
+    test_targets: Tensor | None = None
+    scale: float = 1.0
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that are there, by attribute."""
+        parts = {
+            "inputs": self.inputs,
+            "targets": self.targets,
+            "test_inputs": self.test_inputs,
+            "test_targets": self.test_targets,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over dtype, shape and bytes of every tensor, in hex."""
+        state = hashlib.sha256()
+        for name, tensor in self.tensors.items():
+            state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            if tensor.numel():
+                state.update(tensor.contiguous().view(torch.uint8).numpy().data)
+        return state.hexdigest()
+
+    def check(self, name: str) -> None:
+        """Raise a ``DataError`` unless tensors, task and outputs fit together."""
+        if self.task not in TASKS:
+            raise unknown("task", self.task, TASKS)
+        if (self.test_inputs is None) != (self.test_targets is None):
+            raise DataError(f"data={name}: the test split has inputs or targets, not both")
+        _check_samples(f"data={name}: train", self.inputs, self.targets, self)
+        if self.test_inputs is not None and self.test_targets is not None:
+            _check_samples(f"data={name}: test", self.test_inputs, self.test_targets, self)
+            if self.test_inputs.shape[1:] != self.inputs.shape[1:]:
+                shapes = tuple(self.test_inputs.shape[1:]), tuple(self.inputs.shape[1:])
+                raise DataError(f"data={name}: a test sample has shape {shapes[0]}, a train sample {shapes[1]}")
+
+
+def _check_samples(where: str, inputs: Tensor, targets: Tensor, raw: Raw) -> None:
+    if inputs.ndim < 2 or not inputs.numel() or (raw.kind == "image" and inputs.ndim != 4):
+        expected = "(N, C, H, W)" if raw.kind == "image" else "(N, features)"
+        raise DataError(f"{where} inputs have shape {tuple(inputs.shape)}", f"expected {expected}")
+    if inputs.dtype not in (torch.uint8, torch.float32):
+        raise DataError(f"{where} inputs are {inputs.dtype}", "expected uint8 or float32")
+    if bad := int((~inputs.isfinite()).sum()) if inputs.is_floating_point() else 0:
+        raise DataError(f"{where} inputs hold {bad} NaN or infinite values")
+    classes = raw.task == "cross_entropy"
+    shape = (len(inputs),) if classes else (len(inputs), raw.outputs)
+    dtype = torch.int64 if classes else torch.float32
+    if tuple(targets.shape) != shape or targets.dtype != dtype:
+        given = f"{targets.dtype} {tuple(targets.shape)}"
+        raise DataError(f"{where} targets are {given}", f"expected {dtype} {shape} for {raw.task}")
+    if classes and not 0 <= int(targets.min()) <= int(targets.max()) < raw.outputs:
+        given = f"from {int(targets.min())} to {int(targets.max())}"
+        raise DataError(f"{where} classes run {given}", f"expected 0 to {raw.outputs - 1}")
+    if not classes and (bad := int((~targets.isfinite()).sum())):
+        raise DataError(f"{where} targets hold {bad} NaN or infinite values")
+    if raw.task == "binary_cross_entropy" and not ((targets == 0) | (targets == 1)).all():
+        raise DataError(f"{where} targets are not all 0 or 1", "binary_cross_entropy needs labels of 0 and 1")

@@ -1,0 +1,82 @@
+"""The multilayer perceptron of the published MNIST experiments (THEORY 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lmc.models.activations import ACTIVATIONS, FiGLU
+from lmc.models.initialisation import initialise
+from lmc.models.norms import NORMS
+
+Width = Annotated[int, Field(ge=1)]
+
+
+class MLP(nn.Module):
+    """Linear, norm, activation, dropout, repeated; then a linear readout of the flattened input."""
+
+    def __init__(
+        self, widths: Sequence[int], activation: str, norm: str, affine: bool, bias: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        hidden = widths[1:-1]
+        self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in zip(widths, widths[1:]))
+        self.norms = nn.ModuleList(NORMS[norm](width, affine) for width in hidden)
+        self.activations = nn.ModuleList(ACTIVATIONS[activation]() for _ in hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, *input_shape) to (B, outputs)."""
+        x = torch.flatten(x, 1)
+        for layer, norm, activation in zip(self.layers, self.norms, self.activations):
+            x = self.dropout(activation(norm(layer(x))))
+        return self.layers[-1](x)
+
+    def permutation_groups(self) -> dict[str, dict[str, Any]]:
+        """Each hidden layer's neurons: the (tensor, axis) pairs they sit on, their layer, where to record."""
+        groups: dict[str, dict[str, Any]] = {}
+        for i, activation in enumerate(self.activations):
+            axes = [(f"layers.{i}.{name}", 0) for name, _ in self.layers[i].named_parameters()]
+            for name, tensor in self.norms[i].state_dict().items():
+                if tensor.dim():
+                    axes.append((f"norms.{i}.{name}", 0))
+            if isinstance(activation, FiGLU):
+                axes += [(f"activations.{i}.mixing", 0), (f"activations.{i}.mixing", 1)]
+            groups[f"layers.{i}"] = {
+                "axes": [*axes, (f"layers.{i + 1}.weight", 1)],
+                "layers": [f"layers.{i}"],
+                "points": {
+                    "linear": [f"layers.{i}"],
+                    "norm": [f"norms.{i}"],
+                    "activation": [f"activations.{i}"],
+                },
+            }
+        return groups
+
+
+def mlp(
+    input_shape: Sequence[int],
+    outputs: int,
+    *,
+    hidden: list[Width] = [256, 256],  # noqa: B006
+    activation: Literal["gelu", "relu", "tanh"] = "gelu",
+    norm: Literal["layer", "batch", "none"] = "layer",
+    affine: bool = True,
+    bias: bool = True,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+) -> MLP:
+    """An MLP with the published initialisation.
+
+    Args:
+        hidden: widths of the hidden layers; may be empty.
+        norm: before the activation.
+        affine: whether the norm has a scale and a shift.
+        dropout: after the activation; runs then train one at a time.
+    """
+    widths = [math.prod(input_shape), *hidden, outputs]
+    return initialise(MLP(widths, activation, norm, affine, bias, dropout))  # type: ignore[return-value]

@@ -1,0 +1,49 @@
+"""Re-estimate BatchNorm statistics on data, for networks whose weights were not trained with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from lmc.models.stack import State, batch_norms, forward
+
+BATCH = 256
+
+
+def reestimate(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor) -> State:
+    """The stack with running means and variances taken from one pass over ``inputs``.
+
+    An interpolated network has other activations than its ends, so interpolated statistics are wrong
+    (arXiv 2211.08403). Equal batches are averaged equally; a last partial batch is dropped. Everything
+    but BatchNorm stays in evaluation mode.
+
+    Args:
+        tensors: name to (K, *shape); not changed.
+        inputs: (N, *input_shape), training data.
+    """
+    names = batch_norms(module)
+    if not names:
+        return dict(tensors)
+    parts = [module.get_submodule(name) for name in names]
+    fresh = {name: tensor.clone() for name, tensor in tensors.items()}
+    before = [(part.training, part.momentum) for part in parts]
+    training = module.training
+    module.eval()
+    device = next(iter(fresh.values())).device
+    step = min(BATCH, len(inputs))
+    try:
+        with torch.no_grad():
+            for part in parts:
+                part.train()
+            for count, start in enumerate(range(0, len(inputs) - step + 1, step)):
+                for part in parts:
+                    part.momentum = 1 / (count + 1)  # type: ignore[assignment]
+                forward(module, fresh, inputs[start : start + step].to(device))
+    finally:
+        module.train(training)
+        for part, (mode, momentum) in zip(parts, before, strict=True):
+            part.train(mode)
+            part.momentum = momentum  # type: ignore[assignment]
+    return fresh

@@ -1,0 +1,126 @@
+"""One pass over the data, kept as moments (DESIGN 3.3).
+
+Counts, means, variances, covariances and cross-covariances of any layer's inputs or outputs, in float64
+and in memory that does not depend on the number of samples. Batches are combined about their own means,
+so that a large mean costs no digits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lmc.models.stack import Point, chunk, forward, size
+
+RunPair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments at one recording point of K runs with n features; covariances divide by ``count``.
+
+    ``count``: samples (times positions). ``mean`` and ``variance``: (K, n). ``covariances``: for each asked
+    pair of runs (a, b), E[(x_a - mean_a)(x_b - mean_b)^T], (n, n).
+    """
+
+    count: int
+    mean: Tensor
+    variance: Tensor
+    covariances: Mapping[RunPair, Tensor]
+
+    def covariance(self, run: int = 0, other: int | None = None) -> Tensor:
+        """(n, n) covariance of one run, or cross-covariance of two; (b, a) is the transpose of (a, b)."""
+        pair = (run, run if other is None else other)
+        if pair in self.covariances:
+            return self.covariances[pair]
+        return self.covariances[pair[::-1]].mT
+
+    def second_moment(self, run: int = 0) -> Tensor:
+        """E[x x^T] (n, n), not centred."""
+        return self.covariance(run) + torch.outer(self.mean[run], self.mean[run])
+
+
+class MomentStream:
+    """Accumulates the moments of one point, batch by batch."""
+
+    def __init__(self, pairs: Iterable[RunPair] = ()) -> None:
+        self.pairs = list(dict.fromkeys(pairs))
+        self.count = 0
+
+    def add(self, features: Tensor) -> None:
+        """Take in (K, B, n) features of any float type."""
+        x = features.double()
+        new = x.shape[1]
+        if new == 0:
+            return
+        if self.count == 0:
+            runs, _, n = x.shape
+            self._mean = x.new_zeros(runs, n)
+            self._square = x.new_zeros(runs, n)
+            self._cross = x.new_zeros(len(self.pairs), n, n)
+            self._first = torch.tensor([a for a, _ in self.pairs], dtype=torch.long, device=x.device)
+            self._second = torch.tensor([b for _, b in self.pairs], dtype=torch.long, device=x.device)
+        mean = x.mean(dim=1)
+        x = x - mean[:, None]
+        delta = mean - self._mean
+        weight = self.count * new / (self.count + new)
+        self._square += x.square().sum(dim=1) + weight * delta.square()
+        for place, (a, b) in enumerate(self.pairs):
+            self._cross[place].addmm_(x[a].mT, x[b])
+        if self.pairs:
+            self._cross += weight * delta[self._first, :, None] * delta[self._second, None, :]
+        self._mean += delta * (new / (self.count + new))
+        self.count += new
+
+    def finish(self) -> Moments:
+        """The moments of everything added."""
+        if self.count == 0:
+            raise ValueError("no samples were added")
+        cross = self._cross / self.count
+        return Moments(self.count, self._mean, self._square / self.count, dict(zip(self.pairs, cross, strict=True)))
+
+
+def record(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    inputs: Tensor,
+    points: Mapping[Point, Iterable[RunPair]],
+) -> dict[Point, Moments]:
+    """Moments at several points of a stack of networks in one pass, in evaluation mode.
+
+    Args:
+        tensors: name to (K, *shape).
+        inputs: (N, *input_shape), the same for every run.
+        points: module name and "input" or "output", with the pairs of runs whose covariances to keep
+            (``(k, k)`` for run k's own). A feature map (B, C, H, W) counts every position as a sample.
+    """
+    streams = {point: MomentStream(pairs) for point, pairs in points.items()}
+    device = next(iter(tensors.values())).device
+    training = module.training
+    module.eval()
+    with torch.no_grad():
+        widths = _widths(module, tensors, inputs[:1].to(device), points)
+        step = chunk(len(inputs), size(tensors) * widths, itemsize=8)
+        for start in range(0, len(inputs), step):
+            batch = inputs[start : start + step].to(device)
+            _, seen = forward(module, tensors, batch, capture=points)
+            for point, stream in streams.items():
+                stream.add(features(seen[point]))
+    module.train(training)
+    return {point: stream.finish() for point, stream in streams.items()}
+
+
+def features(captured: Tensor) -> Tensor:
+    """(K, B, n) features: the positions of (K, B, C, H, W) and the tokens of (K, B, T, n) are samples."""
+    if captured.dim() == 5:
+        captured = captured.permute(0, 1, 3, 4, 2)
+    return captured.flatten(1, -2) if captured.dim() > 3 else captured
+
+
+def _widths(module: nn.Module, tensors: Mapping[str, Tensor], one: Tensor, points: Iterable[Point]) -> int:
+    _, seen = forward(module, {name: tensor[:1] for name, tensor in tensors.items()}, one, capture=points)
+    return sum(math.prod(value.shape[1:]) for value in seen.values())

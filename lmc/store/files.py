@@ -1,0 +1,135 @@
+"""Reading and writing one file: whole or not at all, and never a pickle (DESIGN 6)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lmc.core.errors import OutputError, StoredFileError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` that takes its place when the block ends well.
+
+    Raises:
+        OutputError: the folder cannot be written or the disk is full; ``path`` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException as error:
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:
+            pass
+        if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
+            raise OutputError(f"{path}: cannot be written: {_reason(error)}", "outputs=DIR writes elsewhere") from error
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def check_writable(folder: Path) -> None:
+    """Try the outputs folder before any work.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise OutputError(f"{existing}: is a file, so no outputs can be written there", "outputs=DIR writes elsewhere")
+    with replacing(existing / ".lmc-writable") as temporary:
+        temporary.write_bytes(b"")
+    (existing / ".lmc-writable").unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file."""
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write settings as YAML, in their own order."""
+    write_text(path, yaml.safe_dump(dict(content), sort_keys=False))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write named tensors as safetensors."""
+    from safetensors.torch import save_file
+
+    with replacing(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as parquet."""
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; raises StoredFileError if it is damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise StoredFileError(f"{path}: cannot be read as JSON: {error}") from error
+    return dict(content)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read settings; raises StoredFileError if they are damaged."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise StoredFileError(f"{path}: cannot be read as YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict):
+        raise StoredFileError(f"{path}: holds no settings")
+    return content
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read safetensors.
+
+    Raises:
+        StoredFileError: the file is truncated or is no safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StoredFileError(f"{path}: truncated, or not a safetensors file ({error})") from error
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a parquet table; raises StoredFileError if it is damaged."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise StoredFileError(f"{path}: truncated, or not a parquet table") from error

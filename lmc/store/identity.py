@@ -1,0 +1,55 @@
+"""A run is found by what it is: settings to name (DESIGN 5).
+
+The hash covers every setting the numbers depend on, coerced, with settings at their defaults left out,
+so that a setting added later renames nothing. Devices, threads, folders and the list of seeds stay out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+HASH = re.compile(r"-[0-9a-f]{8}$")
+_LONGEST = 100
+
+
+def differing(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are not at their defaults, in the given order."""
+    return {key: value for key, value in settings.items() if key not in defaults or defaults[key] != value}
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """Eight hex digits of a nested mapping, independent of its order."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def readable(parts: Mapping[str, Any]) -> str:
+    """Settings as a file name's part: ``{"scale": 0.5}`` becomes ``scale0.5``."""
+    return "-".join(key.replace("_", "") + _short(value) for key, value in parts.items())
+
+
+def experiment_name(stem: str, changed: Mapping[str, Any], digest: str) -> str:
+    """``<stem>[-<settings that differ>]-<hash>``; a very long list is cut, the hash tells it apart."""
+    label = f"{stem}-{readable(changed)}" if changed else stem
+    label = re.sub(r"[^A-Za-z0-9.+_-]+", "_", label)[:_LONGEST].rstrip("-.")
+    return f"{label}-{digest}"
+
+
+def stem_of(name: str) -> str:
+    """The readable part of an experiment's name."""
+    return HASH.sub("", name)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        items = [_short(item) for item in value]
+        return items[0] if len(set(items)) == 1 and len(items) > 1 else "x".join(items)
+    return str(value)

@@ -1,0 +1,61 @@
+"""The tables of jobs on disk, and collecting them (DESIGN 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmc.core.tables import TABLES, columns, concatenate
+from lmc.store import files
+from lmc.store.experiments import experiments
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+IN_RUNS = ("history",)
+
+
+def write(
+    folder: Path,
+    settings: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    tensors: Mapping[str, Mapping[str, Tensor]] | None = None,
+) -> None:
+    """Store a job's settings, tables and tensors under ``outputs/<command>/<name>``."""
+    files.write_yaml(folder / "settings.yaml", settings)
+    for kind, table in tables.items():
+        files.write_table(folder / f"{kind}.parquet", table)
+    for name, content in (tensors or {}).items():
+        files.write_tensors(folder / f"{name}.safetensors", content)
+
+
+def stored_kinds(outputs: Path) -> list[str]:
+    """The kinds of table that some job has stored."""
+    found = {item.stem for item in outputs.glob("*/*/*.parquet")} & TABLES.keys()
+    return sorted(found | {kind for kind in IN_RUNS if any(outputs.glob(f"*/*/*/{kind}.parquet"))})
+
+
+def collect(outputs: Path, kind: str, names: Iterable[str] | None) -> pd.DataFrame:
+    """All stored rows of one kind as one table, each fact once.
+
+    Args:
+        names: experiments that a row must speak of (both, for a pair); None keeps all.
+    """
+    if kind in IN_RUNS:
+        paths = [
+            run.path / f"{kind}.parquet"
+            for experiment in experiments(outputs)
+            for run in experiment.runs()
+            if (run.path / f"{kind}.parquet").is_file()
+        ]
+    else:
+        paths = sorted(outputs.glob(f"*/*/{kind}.parquet"))
+    table = concatenate(kind, map(files.read_table, paths))
+    if names is not None:
+        wanted = set(names)
+        for column in ("experiment", "experiment_a", "experiment_b"):
+            if column in columns(kind):
+                table = table[table[column].isin(wanted)]
+    return table.drop_duplicates(ignore_index=True)
