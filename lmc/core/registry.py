@@ -113,6 +113,18 @@ def bind(
     return {name: getattr(bound, name) for name in schema.model_fields}
 
 
+def bind_choice(
+    registry: Mapping[str, Callable[..., Any]], group: Mapping[str, Any], kind: str, given: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Complete keywords of the builder that a group names: ``{"name": "w", "scale": 0.5}``.
+
+    Raises:
+        SettingError: an unknown name, or all faults of its settings together.
+    """
+    settings = {key: value for key, value in group.items() if key != "name"}
+    return bind(find(registry, group["name"], kind), settings, kind, given)
+
+
 @lru_cache(maxsize=256)
 def _schema(builder: Callable[..., Any], given: tuple[str, ...]) -> type[BaseModel]:
     hints = typing.get_type_hints(

@@ -17,11 +17,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp}
 GIVEN = ("input_shape", "outputs")
 
 
-def bind(group: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete keywords of the group's builder; raises SettingError with all faults."""
-    settings = {key: value for key, value in group.items() if key != "name"}
-    return registry.bind(registry.find(MODELS, group["name"], "model"), settings, "model", GIVEN)
-
 
 def build(
     name: str, settings: Mapping[str, Any], input_shape: Sequence[int], outputs: int, init_seed: int

@@ -1,6 +1,7 @@
 """What the networks compute on data, kept as moments."""
 
 from lmc.recording.batchnorm import reestimate
+from lmc.recording.evaluation import evaluate
 from lmc.recording.moments import Moments, MomentStream, features, record
 
-__all__ = ["MomentStream", "Moments", "features", "record", "reestimate"]
+__all__ = ["MomentStream", "Moments", "evaluate", "features", "record", "reestimate"]

@@ -14,17 +14,12 @@ from lmc.variants.standard import standard
 from lmc.variants.syre import syre
 from lmc.variants.w import w
 
-__all__ = ["VARIANTS", "Constraint", "bind", "build", "constrained_weights"]
+__all__ = ["VARIANTS", "Constraint", "build", "constrained_weights"]
 
 VARIANTS: dict[str, Callable[..., Constraint]] = {"standard": standard, "w": w, "syre": syre, "sigma": sigma}
 
 GIVEN = ("model", "mask_seed", "example")
 
-
-def bind(group: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete keywords of the group's builder; raises SettingError with all faults."""
-    settings = {key: value for key, value in group.items() if key != "name"}
-    return registry.bind(registry.find(VARIANTS, group["name"], "variant"), settings, "variant", GIVEN)
 
 
 def build(name: str, settings: Mapping[str, Any], model: nn.Module, mask_seed: int, example: Tensor) -> Constraint:

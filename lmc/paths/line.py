@@ -1,0 +1,97 @@
+"""The straight line between two networks: loss and accuracy at every point (THEORY 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lmc.models.stack import State, forward
+from lmc.recording import evaluate, reestimate
+from lmc.recording.evaluation import Losses
+
+Split = tuple[Tensor, Tensor]
+
+
+def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
+    """theta(l) = (1 - l) A + l B for every l, stacked (L, *shape). Integer buffers are A's."""
+    points = {}
+    for name, first in a.items():
+        if not first.is_floating_point():
+            points[name] = first.expand(len(alphas), *first.shape).clone()
+            continue
+        weight = torch.tensor(alphas, dtype=first.dtype, device=first.device).view(-1, *[1] * first.dim())
+        points[name] = (1 - weight) * first + weight * b[name]
+    return points
+
+
+def scan(
+    module: nn.Module,
+    a: Mapping[str, Tensor],
+    b: Mapping[str, Tensor],
+    alphas: Sequence[float],
+    splits: Mapping[str, Split],
+    losses: Losses,
+    correct: Losses,
+    statistics: Tensor | None = None,
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean loss and accuracy, each (L,) float64, of every split along the line from A to B.
+
+    All points are evaluated together. Where the first layer is linear in the data its output is linear
+    in l too, so it is computed for the two ends only.
+
+    Args:
+        a, b: state dicts of one architecture.
+        splits: name to (inputs, targets).
+        statistics: training inputs from which to re-estimate BatchNorm at every point; None interpolates
+            the statistics like weights, and the ends are the stored runs.
+    """
+    points = interpolate(a, b, alphas)
+    if statistics is not None:
+        points = reestimate(module, points, statistics)
+    example = next(inputs[:1] for inputs, _ in splits.values() if len(inputs))
+    first = first_linear(module, a, example)
+    replace = None if first is None else _shared(module, first, a, b, alphas)
+    return {
+        name: evaluate(module, points, inputs, targets, losses, correct, replace)
+        for name, (inputs, targets) in splits.items()
+    }
+
+
+def first_linear(module: nn.Module, state: Mapping[str, Tensor], example: Tensor) -> str | None:
+    """The ``nn.Linear`` that reads the data as they are (reshaped at most), if there is one."""
+    device = next(iter(state.values())).device
+    example = example.to(device)
+    layers = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    training = module.training
+    module.eval()
+    with torch.no_grad():
+        _, seen = forward(
+            module,
+            {name: tensor[None] for name, tensor in state.items()},
+            example,
+            capture=[(name, "input") for name in layers],
+        )
+    module.train(training)
+    for (name, _), value in seen.items():
+        if value.data_ptr() == example.data_ptr() and value.numel() == example.numel():
+            return name
+    return None
+
+
+def _shared(
+    module: nn.Module, name: str, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
+) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    layer = module.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
+
+    def outputs(x: Tensor) -> Mapping[str, Tensor]:
+        flat = x.reshape(len(x), -1, layer.in_features).squeeze(1)
+        ends = [
+            nn.functional.linear(flat, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
+        ]
+        weight = torch.tensor(alphas, dtype=x.dtype, device=x.device).view(-1, *[1] * flat.dim())
+        return {name: (1 - weight) * ends[0] + weight * ends[1]}
+
+    return outputs
