@@ -1,0 +1,1 @@
+"""The command line: Typer, Hydra and Rich live here, and nowhere else."""

@@ -24,23 +24,31 @@ def hydra_for(command: str) -> Hydra:
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
 
-    from lmc.jobs.settings import COMMANDS, groups, plain_defaults
+    from lmc.jobs.settings import COMMANDS
+
+    from .schema import schema_of
 
     store = ConfigStore.instance()
-    for name, settings in COMMANDS.items():
-        open_groups = {group: {} for group, default in groups(settings).items() if default is None}
-        store.store(name=name, node={**plain_defaults(settings), **open_groups}, group="schema")
+    for name in COMMANDS:
+        store.store(name=name, node=schema_of(name), group="schema")
     GlobalHydra.instance().clear()
     initialize_config_module("lmc.conf", job_name=command, version_base="1.3")
-    hydra: Hydra = GlobalHydra.instance().hydra
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
     return hydra
 
 
-def compose(hydra: Hydra, command: str, overrides: Sequence[Override], sweep: bool = False) -> DictConfig:
+def compose(
+    hydra: Hydra,
+    command: str,
+    overrides: Sequence[Override],
+    sweep: bool = False,
+    faults: Sequence[LmcError] = (),
+) -> DictConfig:
     """The composed config, ``hydra`` node included.
 
     An override that does not fit is set aside and the rest composed without it, so that one answer
-    names every fault, those of the values included.
+    names every fault: ``faults`` found before, those of the keys, and those of the values.
 
     Raises:
         SettingError: all faults, a line each.
@@ -59,12 +67,13 @@ def compose(hydra: Hydra, command: str, overrides: Sequence[Override], sweep: bo
         except (HydraException, OmegaConfBaseException) as error:
             culprit = explain.culprit(error, kept)
             if culprit is None:
-                raise explain.setting_error(error) from error
+                raise_together([*faults, explain.setting_error(error)])
+                raise
             kept.remove(culprit)
             aside.append((culprit, error))
-    if aside:
-        faults: list[LmcError] = [explain.fault(error, override, config) for override, error in aside]
-        raise_together(faults + ([] if sweep else value_faults(command, config)))
+    found = [*faults, *(explain.fault(error, override, config) for override, error in aside)]
+    if found:
+        raise_together(found + ([] if sweep else value_faults(command, config)))
     return config
 
 

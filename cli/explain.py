@@ -64,7 +64,8 @@ def leaves(config: DictConfig, prefix: str = "") -> list[str]:
     from omegaconf import DictConfig
 
     found = []
-    for key, value in config.items_ex(resolve=False):
+    for name, value in config.items_ex(resolve=False):
+        key = str(name)
         if not prefix and key == "hydra":
             continue
         if isinstance(value, DictConfig) and len(value):
@@ -79,30 +80,29 @@ def _unknown_key(key: str, config: DictConfig) -> SettingError:
 
     group, _, last = key.rpartition(".")
     node = OmegaConf.select(config, group) if group else config
-    if not isinstance(node, DictConfig):
-        return SettingError(f"{key}: unknown key", _suggestion(key, config))
-    choice = OmegaConf.select(config, f"{group}.name") if group else None
-    if choice is None:
-        return SettingError(f"{key}: unknown key", _suggestion(key, config))
-    keys = [str(name) for name in node if name != "name"]
-    close = near_miss(last, keys)
-    listed = "its keys: " + (", ".join(keys) or "none")
-    hint = f"did you mean {group}.{close}? {listed}" if close else listed
-    return SettingError(f"{group}={choice} has no {last}", hint)
+    keys = [str(name) for name in node if name != "hydra"] if isinstance(node, DictConfig) else []
+    if "name" in keys and group:
+        keys.remove("name")
+        close = near_miss(last, keys)
+        listed = "its keys: " + (", ".join(keys) or "none")
+        hint = f"did you mean {group}.{close}? {listed}" if close else listed
+        return SettingError(f"{group}={node.name} has no {last}", hint)
+    close = _near_key(key, keys if group else [*keys, *leaves(config)], config)
+    listed = f"keys of {group}: " if keys and group else "keys: "
+    listed += ", ".join(keys or [str(name) for name in config if name != "hydra"])
+    return SettingError(f"{key}: unknown key", f"did you mean {close}? {listed}" if close else listed)
 
 
-def _suggestion(key: str, config: DictConfig) -> str:
-    known = leaves(config)
-    tops = [str(name) for name in config if name != "hydra"]
-    same_end = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
-    ends = {name.rpartition(".")[2]: name for name in reversed(known)}
-    close = same_end[0] if same_end else near_miss(key, [*tops, *known])
-    if close is None and (end := near_miss(key, ends)):
-        close = ends[end]
-    group = key.partition(".")[0]
-    inside = [name for name in known if name.startswith(f"{group}.")]
-    listed = "keys: " + ", ".join(inside if "." in key and inside else tops)
-    return f"did you mean {close}? {listed}" if close else listed
+def _near_key(key: str, beside: list[str], config: DictConfig) -> str | None:
+    """The key most like ``key``: the same one in a group, else one beside it, else one in a group."""
+    group, dot, last = key.rpartition(".")
+    ends = {name.rpartition(".")[2]: name for name in reversed(leaves(config))}
+    if last in ends:
+        return ends[last]
+    if close := near_miss(last if dot else key, beside):
+        return f"{group}{dot}{close}"
+    end = near_miss(last, ends)
+    return ends[end] if end else None
 
 
 def _first_line(error: BaseException) -> str:

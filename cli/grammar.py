@@ -6,7 +6,7 @@ import typing
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.errors import LmcError, SettingError, raise_together
+from lmc.core.errors import LmcError, SettingError
 
 from .tokens import TEXT_KEYS, key_of, quote, value_of
 
@@ -21,11 +21,10 @@ def text_keys(command: type, groups: Iterable[str]) -> set[str]:
     return plain | {f"{group}.{key}" for group in groups for key in TEXT_KEYS}
 
 
-def parse(overrides: Iterable[str], as_text: set[str], sweep: bool) -> list[Override]:
+def parse(overrides: Iterable[str], as_text: set[str], sweep: bool) -> tuple[list[Override], list[LmcError]]:
     """Parsed overrides; what Hydra's grammar refuses is taken as quoted text.
 
-    Raises:
-        SettingError: every one that cannot be read, or holds several values without a sweep.
+    Also the faults of those left out: they cannot be read, or hold several values without a sweep.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -40,9 +39,9 @@ def parse(overrides: Iterable[str], as_text: set[str], sweep: bool) -> list[Over
             continue
         if override.is_sweep_override() and not sweep:
             faults.append(_several_values(text))
-        parsed.append(override)
-    raise_together(faults)
-    return parsed
+        else:
+            parsed.append(override)
+    return parsed, faults
 
 
 def _read(parser: Any, text: str, as_text: set[str]) -> Override:

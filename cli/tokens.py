@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lmc.core.errors import LmcError, SettingError
+from lmc.core.errors import SettingError
 
 OVERRIDE = re.compile(r"~|\+{0,2}[\w./@:$-]+=")
 TEXT_KEYS = ("name", "path")
@@ -33,8 +33,8 @@ def split(words: Iterable[str], keys: Iterable[str]) -> Words:
     known = set(keys)
     found = Words([], [])
     for word in words:
-        is_override = OVERRIDE.match(word) and (key_of(word).split(".")[0] in known or not os.path.exists(word))
-        (found.overrides if is_override else found.references).append(word)
+        is_setting = key_of(word).split(".")[0] in known or not os.path.exists(word)
+        (found.overrides if OVERRIDE.match(word) and is_setting else found.references).append(word)
     return found
 
 
@@ -74,7 +74,7 @@ def with_own_builders(overrides: Iterable[str], groups: Mapping[str, str | None]
     """
     overrides = list(overrides)
     own = {group: text for group in groups for text in overrides if _names_own_builder(text, group)}
-    faults: list[LmcError] = []
+    faults: list[SettingError] = []
     result = [f"{group}=custom" for group in own if groups[group] is not None]
     for text in overrides:
         key, value = key_of(text), value_of(text)
@@ -86,7 +86,8 @@ def with_own_builders(overrides: Iterable[str], groups: Mapping[str, str | None]
             faults.append(SettingError(f"{text}: {command} takes keys of {group}, not a choice", hint))
         elif not rest and group in own:
             if value != "custom":
-                faults.append(SettingError(f"{text} and {own[group]}: two choices of {group}", "give one of them"))
+                message = f"{text} and {own[group]}: two choices of {group}"
+                faults.append(SettingError(message, "give one of them"))
         elif rest and (groups[group] is None or group in own):
             result.append(f"++{text}")
         elif rest == "name":

@@ -148,7 +148,9 @@ def _explain(error: ValidationError, schema: type[BaseModel], prefix: str) -> li
             close = near_miss(key, schema.model_fields)
             valid = "valid keys: " + (", ".join(schema.model_fields) or "none")
             faults.append(
-                SettingError(f"{prefix}{key}: unknown key", f"did you mean {close}? {valid}" if close else valid)
+                SettingError(
+                    f"{prefix}{key}: unknown key", f"did you mean {close}? {valid}" if close else valid
+                )
             )
         elif first["type"] == "missing":
             faults.append(SettingError(f"{prefix}{key}: a value is needed", f"write {prefix}{key}=..."))
@@ -166,14 +168,22 @@ def _bad_value(key: str, items: list[Any], schema: type[BaseModel], prefix: str)
         return SettingError(f"{prefix}{key}={value}: {message}")
     expected = _describe(schema.model_fields[key].annotation)
     if shown["type"] == "literal_error":
-        close = near_miss(value, str(shown["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", "))
+        close = near_miss(
+            value, str(shown["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        )
         if close:
             return SettingError(f"{prefix}{key}={value}: expected {expected}", f"did you mean {close}?")
     return SettingError(f"{prefix}{key}={value}: expected {expected}")
 
 
 def _describe(annotation: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        str: "a word",
+        bool: "true or false",
+        type(None): "null",
+    }
     if annotation in names:
         return names[annotation]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)

@@ -1,0 +1,100 @@
+"""Data sets in memory, split and standardised.
+
+    data = lmc.data.load("digits", val_fraction=0.2)
+    data.train.inputs, data.train.targets, data.task.losses(outputs, targets)
+
+A set is one builder that returns ``Raw``; its keyword-only parameters are the set's own settings. A new
+one is a file, a line in ``DATASETS`` and a YAML.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lmc.core import registry
+from lmc.core.errors import DataError, SettingError
+from lmc.data.dataset import Dataset, Raw, Split
+from lmc.data.digits import digits
+from lmc.data.hub import hub
+from lmc.data.images import cifar10, cifar100, fashion_mnist, mnist
+from lmc.data.splitting import split
+from lmc.data.tasks import TASKS, Task
+
+__all__ = ["DATASETS", "LOCATION", "TASKS", "Dataset", "Raw", "Split", "Task", "bind", "defaults", "load"]
+
+DATASETS: dict[str, Callable[..., Raw]] = {
+    "digits": digits,
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "hub": hub,
+}
+
+LOCATION = ("path",)
+"""Settings that only say where the data lie. A run's identity holds the data's digest instead."""
+
+_PROGRAM = ("name", "raw")
+
+
+def load(name: str = "digits", **settings: Any) -> Dataset:
+    """Load, split and standardise a data set.
+
+    Args:
+        name: a key of ``DATASETS``, or ``package.module:function`` for a builder of one's own.
+        settings: the builder's own, and ``split_seed``, ``val_fraction``, ``test_fraction`` and
+            ``standardise`` (see ``lmc.data.splitting.split``).
+
+    Raises:
+        SettingError: unknown or bad settings, all together.
+        DataError: the data are missing or not of the described form.
+    """
+    bound = bind(name, settings)
+    builder = registry.find(DATASETS, name, "data")
+    own = {key: bound[key] for key in registry.parameters(builder)}
+    raw = builder(**own)
+    if not isinstance(raw, Raw):
+        raise DataError(f"data.name={name}: returned {type(raw).__name__}", "expected lmc.data.Raw")
+    return split(name, raw, **{key: value for key, value in bound.items() if key not in own})
+
+
+def bind(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting of the set, coerced and complete, before anything is loaded.
+
+    Raises:
+        SettingError: every unknown key, bad value and missing value, reported together.
+    """
+    return registry.bind(_complete(registry.find(DATASETS, name, "data")), settings, "data")
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The settings that have a default."""
+    return registry.defaults(_complete(registry.find(DATASETS, name, "data")))
+
+
+@functools.lru_cache(maxsize=64)
+def _complete(builder: Callable[..., Raw]) -> Callable[..., Raw]:
+    """A stand-in whose signature is the builder's own and that of ``split``."""
+    if not callable(builder):
+        raise SettingError(
+            f"data.name: {type(builder).__name__} is not a function", "name one that returns Raw"
+        )
+    own, common = registry.parameters(builder), registry.parameters(split, _PROGRAM)
+    if taken := [key for key in own if key in common]:
+        hint = "give them other names: they belong to every set"
+        raise SettingError(f"data.name: the builder declares {', '.join(taken)}", hint)
+
+    def complete(**settings: Any) -> Raw:
+        raise NotImplementedError("only its signature is used")
+
+    merged = (own | common).values()
+    ordered = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in merged]
+    complete.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    target = builder.__init__ if inspect.isclass(builder) else builder  # type: ignore[misc]
+    hints = typing.get_type_hints(target, include_extras=True)
+    complete.__annotations__ = hints | typing.get_type_hints(split, include_extras=True)
+    return complete

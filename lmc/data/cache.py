@@ -10,13 +10,14 @@ decoded again, and two processes writing the same entry do no harm.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -24,7 +25,6 @@ import torch
 from lmc.data.dataset import Raw
 
 FORMAT = 1
-_ARRAYS = ("inputs", "targets", "test_inputs", "test_targets")
 _FIELDS = ("task", "outputs", "kind", "scale")
 
 
@@ -51,8 +51,8 @@ def cached(identity: Any, decode: Callable[[], Raw]) -> Raw:
 def _read(entry: Path) -> Raw | None:
     try:
         fields = json.loads((entry / "raw.json").read_text(encoding="utf-8"))
-        arrays = {name: _load(entry / f"{name}.npy") for name in _ARRAYS if name in fields["arrays"]}
-        raw = Raw(**arrays, **{name: fields[name] for name in _FIELDS})
+        stored: dict[str, Any] = {name: _load(entry / f"{name}.npy") for name in fields["arrays"]}
+        raw = Raw(**stored, **{name: fields[name] for name in _FIELDS})
         return raw if raw.digest == fields["digest"] else None
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
@@ -65,13 +65,17 @@ def _load(file: Path) -> torch.Tensor:
 def _write(entry: Path, raw: Raw) -> None:
     entry.mkdir(parents=True, exist_ok=True)
     for name, tensor in raw.tensors.items():
-        _replace(entry / f"{name}.npy", lambda file, array=tensor.numpy(): np.save(file, array))
+        _replace(entry / f"{name}.npy", functools.partial(_save, tensor))
     fields = {name: getattr(raw, name) for name in _FIELDS}
     text = json.dumps(fields | {"arrays": list(raw.tensors), "digest": raw.digest}, indent=1)
     _replace(entry / "raw.json", lambda file: file.write(text.encode()))
 
 
-def _replace(target: Path, fill: Callable[[Any], Any]) -> None:
+def _save(tensor: torch.Tensor, file: IO[bytes]) -> None:
+    np.save(file, tensor.numpy())
+
+
+def _replace(target: Path, fill: Callable[[IO[bytes]], object]) -> None:
     """Fill a temporary file, then give it its name, so that a killed process leaves all or nothing."""
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     try:

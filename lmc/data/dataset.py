@@ -109,8 +109,8 @@ class Raw:
         if self.test_inputs is not None and self.test_targets is not None:
             _check_samples(f"data={name}: test", self.test_inputs, self.test_targets, self)
             if self.test_inputs.shape[1:] != self.inputs.shape[1:]:
-                shapes = tuple(self.test_inputs.shape[1:]), tuple(self.inputs.shape[1:])
-                raise DataError(f"data={name}: a test sample has shape {shapes[0]}, a train sample {shapes[1]}")
+                given, right = tuple(self.test_inputs.shape[1:]), tuple(self.inputs.shape[1:])
+                raise DataError(f"data={name}: a test sample has shape {given}, a train sample {right}")
 
 
 def _check_samples(where: str, inputs: Tensor, targets: Tensor, raw: Raw) -> None:

@@ -226,7 +226,9 @@ def compose(command: type[Settings], given: Mapping[str, Any]) -> Settings:
         elif isinstance(value, Mapping):
             nested[key] = {**({"name": default} if default else {}), **value}
         elif value is not None or key in nested:
-            faults.append(SettingError(f"{key}={value}: expected the name of a choice", f"e.g. {key}={default}"))
+            faults.append(
+                SettingError(f"{key}={value}: expected the name of a choice", f"e.g. {key}={default}")
+            )
             del nested[key]
     bound: dict[str, Any] = {}
     try:
@@ -250,7 +252,9 @@ def seed_list(seeds: int | list[int], key: str = "seeds") -> list[int]:
     """
     listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not listed:
-        raise SettingError(f"{key}={seeds}: no seed to run", f"a count of at least 1, or a list such as {key}=[0,1]")
+        raise SettingError(
+            f"{key}={seeds}: no seed to run", f"a count of at least 1, or a list such as {key}=[0,1]"
+        )
     twice = sorted({seed for seed in listed if listed.count(seed) > 1})
     if twice:
         raise SettingError(f"{key}={listed}: {', '.join(map(str, twice))} given twice", "name each seed once")

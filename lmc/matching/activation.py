@@ -23,6 +23,9 @@ def activation(
     aligned = [evidence.groups.identity()]
     for run in range(1, evidence.runs):
         aligned.append(
-            {group.name: match_activations(evidence.similarity(0, run, group.name)) for group in evidence.groups}
+            {
+                group.name: match_activations(evidence.similarity(0, run, group.name))
+                for group in evidence.groups
+            }
         )
     return aligned

@@ -17,7 +17,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp}
 GIVEN = ("input_shape", "outputs")
 
 
-
 def build(
     name: str, settings: Mapping[str, Any], input_shape: Sequence[int], outputs: int, init_seed: int
 ) -> nn.Module:

@@ -30,7 +30,10 @@ def stack_states(states: Sequence[Mapping[str, Tensor]]) -> State:
 
 def unstack(tensors: Mapping[str, Tensor], run: int) -> State:
     """Run ``run`` of a stack as a state dict of contiguous copies."""
-    return {name: tensor[run].detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    return {
+        name: tensor[run].detach().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
 
 
 def size(tensors: Mapping[str, Tensor]) -> int:
@@ -61,7 +64,9 @@ def forward(
     """
     points = tuple(capture)
 
-    def call(own: Mapping[str, Tensor], x: Tensor, known: Mapping[str, Tensor]) -> tuple[Tensor, dict[Point, Tensor]]:
+    def call(
+        own: Mapping[str, Tensor], x: Tensor, known: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[Point, Tensor]]:
         seen: dict[Point, Tensor] = {}
         with ExitStack() as context:
             for point in points:

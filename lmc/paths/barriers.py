@@ -34,7 +34,9 @@ def barriers(alpha: Sequence[float], loss: Sequence[float], accuracy: Sequence[f
     return {
         "loss_barrier": float(excess.max()),
         "loss_barrier_max": float(losses.max() - max(losses[0], losses[-1])),
-        "midpoint_barrier": float(losses[middle[0]] - (losses[0] + losses[-1]) / 2) if len(middle) else float("nan"),
+        "midpoint_barrier": float(losses[middle[0]] - (losses[0] + losses[-1]) / 2)
+        if len(middle)
+        else float("nan"),
         "accuracy_barrier": float(((1 - l) * accuracies[0] + l * accuracies[-1] - accuracies).max()),
         "relative_accuracy_drop": float((best - accuracies.min()) / best) if best > 0 else float("nan"),
         "alpha_of_max": float(l[excess.argmax()]) if np.isfinite(excess).all() else float("nan"),

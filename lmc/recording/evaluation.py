@@ -51,6 +51,8 @@ def evaluate(
 
 def activation_size(module: nn.Module, input_shape: torch.Size) -> int:
     """Roughly the numbers one sample occupies on its way, to choose a chunk: all layers' outputs."""
-    positions = math.prod(input_shape[1:]) if any(isinstance(part, nn.Conv2d) for part in module.modules()) else 1
+    positions = (
+        math.prod(input_shape[1:]) if any(isinstance(part, nn.Conv2d) for part in module.modules()) else 1
+    )
     rows = sum(tensor.shape[0] for tensor in module.parameters() if tensor.dim() > 1)
     return math.prod(input_shape) + rows * positions

@@ -81,7 +81,9 @@ class MomentStream:
         if self.count == 0:
             raise ValueError("no samples were added")
         cross = self._cross / self.count
-        return Moments(self.count, self._mean, self._square / self.count, dict(zip(self.pairs, cross, strict=True)))
+        return Moments(
+            self.count, self._mean, self._square / self.count, dict(zip(self.pairs, cross, strict=True))
+        )
 
 
 def record(

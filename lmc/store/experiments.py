@@ -54,7 +54,8 @@ class Run:
         info = files.read_json(self.path / "run.json")
         if info.get("format", 0) > FORMAT:
             raise StoredFileError(
-                f"{self.path}: written by a later lmc (format {info['format']}, this one reads {FORMAT})", "update lmc"
+                f"{self.path}: written by a later lmc (format {info['format']}, this one reads {FORMAT})",
+                "update lmc",
             )
         return info
 
@@ -134,7 +135,9 @@ class Run:
                     waiting(f"{text}; waiting")
                 lock.acquire()
         except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written: {error.strerror}", "outputs=DIR writes elsewhere") from error
+            raise OutputError(
+                f"{self.path}: cannot be written: {error.strerror}", "outputs=DIR writes elsewhere"
+            ) from error
         try:
             yield
         finally:
@@ -204,7 +207,9 @@ def experiments(outputs: Path) -> list[Experiment]:
     for kind in KINDS:
         folder = outputs / kind
         if folder.is_dir():
-            found += [Experiment(item) for item in sorted(folder.iterdir()) if (item / "settings.yaml").is_file()]
+            found += [
+                Experiment(item) for item in sorted(folder.iterdir()) if (item / "settings.yaml").is_file()
+            ]
     return found
 
 
@@ -218,7 +223,8 @@ def at_epoch(run: Run, epoch: int | None) -> int:
     if epoch is None:
         if run.status() != "done":
             raise RunReferenceError(
-                f"{run.reference} is {run.status()}, not done", "train it again to finish it, or name a stored epoch with @"
+                f"{run.reference} is {run.status()}, not done",
+                "train it again to finish it, or name a stored epoch with @",
             )
         return stored[-1]
     if epoch not in stored:

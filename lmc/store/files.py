@@ -36,7 +36,9 @@ def replacing(path: Path) -> Iterator[Path]:
         except OSError:
             pass
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
-            raise OutputError(f"{path}: cannot be written: {_reason(error)}", "outputs=DIR writes elsewhere") from error
+            raise OutputError(
+                f"{path}: cannot be written: {_reason(error)}", "outputs=DIR writes elsewhere"
+            ) from error
         raise
 
 
@@ -54,7 +56,9 @@ def check_writable(folder: Path) -> None:
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
-        raise OutputError(f"{existing}: is a file, so no outputs can be written there", "outputs=DIR writes elsewhere")
+        raise OutputError(
+            f"{existing}: is a file, so no outputs can be written there", "outputs=DIR writes elsewhere"
+        )
     with replacing(existing / ".lmc-writable") as temporary:
         temporary.write_bytes(b"")
     (existing / ".lmc-writable").unlink(missing_ok=True)

@@ -47,7 +47,9 @@ def resolve(outputs: Path, reference: str) -> list[Selection]:
             runs = [run for run in runs if run.seed == int(seed)]
             if not runs:
                 stored = ", ".join(str(run.seed) for run in experiment.runs()) or "none"
-                raise RunReferenceError(f"{reference}: {experiment.name} has no run {seed}", f"stored seeds: {stored}")
+                raise RunReferenceError(
+                    f"{reference}: {experiment.name} has no run {seed}", f"stored seeds: {stored}"
+                )
         if not runs:
             raise RunReferenceError(f"{reference}: {experiment.name} has no finished or started run")
         selections.append(Selection(tuple(runs), at, seed is None))
@@ -60,10 +62,14 @@ def find_experiments(outputs: Path, name: str, reference: str) -> list[Experimen
     if (folder / "settings.yaml").is_file():
         return [Experiment(folder.resolve())]
     if folder.is_dir() and ("/" in name or not any(experiments(outputs))):
-        raise RunReferenceError(f"{reference}: the folder holds no run", "a run's folder has a settings.yaml above it")
+        raise RunReferenceError(
+            f"{reference}: the folder holds no run", "a run's folder has a settings.yaml above it"
+        )
     stored = experiments(outputs)
     if any(character in name for character in "*?["):
-        matched = [item for item in stored if fnmatchcase(item.name, name) or fnmatchcase(stem_of(item.name), name)]
+        matched = [
+            item for item in stored if fnmatchcase(item.name, name) or fnmatchcase(stem_of(item.name), name)
+        ]
         if not matched:
             raise RunReferenceError(f"{reference}: matches no stored experiment", _suggest(name, stored))
         return matched
@@ -77,7 +83,9 @@ def find_experiments(outputs: Path, name: str, reference: str) -> list[Experimen
             return matched
         if matched:
             listed = "; ".join(f"{item.name} ({difference})" for item, difference in _differences(matched))
-            raise RunReferenceError(f"{reference}: matches {len(matched)} experiments", f"name one of: {listed}")
+            raise RunReferenceError(
+                f"{reference}: matches {len(matched)} experiments", f"name one of: {listed}"
+            )
     raise RunReferenceError(f"{reference}: no such run under {outputs}", _suggest(name, stored))
 
 

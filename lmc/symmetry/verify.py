@@ -49,4 +49,6 @@ def verify(model: nn.Module, groups: Groups, example_input: Tensor) -> None:
                     "its group names the wrong axes",
                 )
             if group.size > 1 and all(torch.equal(moved[name], state[name]) for name, _ in group.axes):
-                raise JobError(f"permuting the neurons of {group.name} moves no weight", "its group names no axes")
+                raise JobError(
+                    f"permuting the neurons of {group.name} moves no weight", "its group names no axes"
+                )

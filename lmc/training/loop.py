@@ -153,7 +153,9 @@ class Fit:
         loss = position.loss / max(position.samples, 1)
         self.alive &= torch.isfinite(loss).cpu()
         rate = self.rate(position.epoch, steps - 1, steps)
-        ended = Epoch(position.epoch + 1, loss, position.accuracy / max(position.samples, 1), rate, self.alive)
+        ended = Epoch(
+            position.epoch + 1, loss, position.accuracy / max(position.samples, 1), rate, self.alive
+        )
         self.position = Position(position.epoch + 1, 0, self._zeros.clone(), self._zeros.clone())
         for hook in hooks:
             hook(ended)
@@ -185,7 +187,8 @@ class Fit:
             keys = [key for key in runs[0] if key.startswith(f"{name}#")]
             if keys:
                 self.optimiser.state[leaf] = {
-                    key.removeprefix(f"{name}#"): self._gather([run[key] for run in runs], leaf) for key in keys
+                    key.removeprefix(f"{name}#"): self._gather([run[key] for run in runs], leaf)
+                    for key in keys
                 }
 
     @staticmethod

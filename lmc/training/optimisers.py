@@ -13,12 +13,16 @@ import torch
 from torch import Tensor
 
 
-def adamw(leaves: Iterable[Tensor], learning_rate: float, momentum: float, nesterov: bool) -> torch.optim.Optimizer:
+def adamw(
+    leaves: Iterable[Tensor], learning_rate: float, momentum: float, nesterov: bool
+) -> torch.optim.Optimizer:
     """AdamW (arXiv 1711.05101) with torch's betas; ``momentum`` and ``nesterov`` are not used."""
     return torch.optim.AdamW(leaves, lr=learning_rate, weight_decay=0.0, fused=True)
 
 
-def sgd(leaves: Iterable[Tensor], learning_rate: float, momentum: float, nesterov: bool) -> torch.optim.Optimizer:
+def sgd(
+    leaves: Iterable[Tensor], learning_rate: float, momentum: float, nesterov: bool
+) -> torch.optim.Optimizer:
     """Stochastic gradient descent with momentum."""
     return torch.optim.SGD(
         leaves, lr=learning_rate, momentum=momentum, nesterov=nesterov and momentum > 0, weight_decay=0.0

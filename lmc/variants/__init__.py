@@ -21,8 +21,9 @@ VARIANTS: dict[str, Callable[..., Constraint]] = {"standard": standard, "w": w, 
 GIVEN = ("model", "mask_seed", "example")
 
 
-
-def build(name: str, settings: Mapping[str, Any], model: nn.Module, mask_seed: int, example: Tensor) -> Constraint:
+def build(
+    name: str, settings: Mapping[str, Any], model: nn.Module, mask_seed: int, example: Tensor
+) -> Constraint:
     """The constraint of ``model`` under a variant; the same ``mask_seed`` gives the same D, f and C."""
     builder = registry.find(VARIANTS, name, "variant")
     supplied = {"model": model, "mask_seed": mask_seed, "example": example}

@@ -44,7 +44,11 @@ class Constraint:
         made = dict(state)
         for name in {*self.masks, *self.centres}:
             theta = state[name]
-            w = theta if name not in self.masks else torch.where(self.masks[name], theta, torch.zeros_like(theta))
+            w = (
+                theta
+                if name not in self.masks
+                else torch.where(self.masks[name], theta, torch.zeros_like(theta))
+            )
             made[name] = w + self.centres[name] if name in self.centres else w
         return made
 

@@ -37,7 +37,9 @@ def sigma(model: nn.Module, mask_seed: int, example: Tensor) -> Constraint:
         raise SettingError("variant=sigma: the model has no activation modules to exchange")
     several = [name for name, found in widths.items() if len(found) > 1]
     if several:
-        raise SettingError(f"variant=sigma: {several[0]} serves layers of widths {sorted(widths[several[0]])}")
+        raise SettingError(
+            f"variant=sigma: {several[0]} serves layers of widths {sorted(widths[several[0]])}"
+        )
     mixings = {
         name: torch.randn(width, width, generator=generator("mixing", mask_seed, name))
         for name, found in widths.items()

@@ -45,13 +45,17 @@ def w(
         if count == 0:
             continue
         shape = weights[name].shape
-        rank = torch.rand(shape[0], math.prod(shape[1:]), generator=generator("mask", mask_seed, name)).argsort(1)
+        rank = torch.rand(
+            shape[0], math.prod(shape[1:]), generator=generator("mask", mask_seed, name)
+        ).argsort(1)
         fixed = torch.zeros_like(rank, dtype=torch.bool).scatter_(1, rank[:, :count], True)
         masks[name] = ~fixed.view(shape)
         if sigma:
             normal = torch.randn(shape, generator=generator("centre", mask_seed, name))
             centres[name] = torch.where(masks[name], 0.0, sigma * normal)
-    return Constraint(masks, centres, meaning={"num_fixed": counts, "scale": [float(sigma) for sigma in scales]})
+    return Constraint(
+        masks, centres, meaning={"num_fixed": counts, "scale": [float(sigma) for sigma in scales]}
+    )
 
 
 def _counts(
@@ -63,10 +67,16 @@ def _counts(
     for name, size, value in zip(weights, sizes, per_layer(num_fixed, weights, "num_fixed"), strict=True):
         layer = name.removesuffix(".weight")
         if isinstance(value, float) and not 0 <= value <= 1:
-            faults.append(SettingError(f"variant.num_fixed={value}: outside [0, 1] at {layer}", "a share, or a whole number"))
+            faults.append(
+                SettingError(
+                    f"variant.num_fixed={value}: outside [0, 1] at {layer}", "a share, or a whole number"
+                )
+            )
         count = round(value * size) if isinstance(value, float) else value
         if not faults and not 0 <= count <= size:
-            faults.append(SettingError(f"variant.num_fixed={count}: {layer} has {size} inputs", f"at most {size}"))
+            faults.append(
+                SettingError(f"variant.num_fixed={count}: {layer} has {size} inputs", f"at most {size}")
+            )
         counts.append(count)
     raise_together(faults)
     return counts

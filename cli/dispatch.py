@@ -1,0 +1,175 @@
+"""From the words of a command line to a finished job: the one road that every command takes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lmc.core.errors import SettingError
+from lmc.core.registry import near_miss, unknown
+
+from . import grammar, tokens
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+    from lmc.core.errors import LmcError
+    from lmc.jobs.outcome import Outcome
+
+CONFIGS = ("job", "hydra", "all")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line as Typer read it; the names are those of ``options.py``."""
+
+    command: str
+    words: Sequence[str] = ()
+    sweep: bool = False
+    cfg: str | None = None
+    config_dir: str | None = None
+    format: str | None = None
+    quiet: bool = False
+    debug: bool = False
+    flags: dict[str, bool] = field(default_factory=dict)
+
+
+def carry_out(request: Request) -> int:
+    """Do what was asked, print the result, and give the exit code.
+
+    Raises:
+        LmcError: whatever the user can mend.
+    """
+    from . import render, sweep
+
+    render.check(request.format)
+    if request.cfg is not None and request.cfg not in CONFIGS:
+        raise unknown("--cfg", request.cfg, CONFIGS)
+    overrides, faults = read(request)
+    from .compose import check_sweep, compose, hydra_for
+
+    hydra = hydra_for(request.command)
+    config = compose(hydra, request.command, overrides, request.sweep, faults)
+    if request.cfg is not None:
+        _print_config(hydra, config, request.cfg)
+        return 0
+    if request.sweep:
+        check_sweep(hydra, request.command, overrides)
+        outcomes, code = sweep.run(hydra, request, _texts(overrides), config)
+    else:
+        outcomes, code = [_run_one(hydra, request, overrides)], 0
+    render.show(outcomes, request.format, request.quiet)
+    return code
+
+
+def read(request: Request) -> tuple[list[Override], list[LmcError]]:
+    """The parsed overrides that a command line stands for, references and flags among them, and faults.
+
+    Raises:
+        SettingError: a word that is neither reference nor override.
+    """
+    from lmc.jobs.settings import COMMANDS
+
+    from .schema import defaults_of, groups_of
+
+    chosen, plain = groups_of(request.command), defaults_of(request.command)
+    words = tokens.split(request.words, [*plain, *chosen, "hydra"])
+    if words.references and "references" not in plain:
+        close = near_miss(words.references[0], [*plain, *chosen])
+        hint = f"write {close}=..." if close else "settings are written key=value"
+        raise SettingError(f"{request.command} takes no reference: {words.references[0]}", hint)
+    texts = tokens.with_own_builders(words.overrides, chosen, request.command)
+    texts = [_rooted(text) for text in texts]
+    texts += [f"{flag}=true" for flag, given in request.flags.items() if given]
+    if words.references:
+        texts.append(f"references={tokens.quoted_list(words.references)}")
+    if request.config_dir is not None:
+        texts.append(f"hydra.searchpath={_search_path(request.config_dir)}")
+    parsed, faults = grammar.parse(texts, grammar.text_keys(COMMANDS[request.command], chosen), request.sweep)
+    missing = {str(override.input_line): _unreachable(override) for override in parsed}
+    reachable = [override for override in parsed if not missing[str(override.input_line)]]
+    return reachable, faults + [fault for found in missing.values() for fault in found]
+
+
+def perform(command: str, config: DictConfig, *, quiet: bool, bars: bool) -> Outcome:
+    """Run the job of one composed config, here or in a worker of a sweep."""
+    import lmc.jobs
+
+    from .compose import mapping
+    from .talk import talk_to
+
+    given: dict[str, Any] = mapping(config)
+    given["outputs"] = outputs_of(given.get("outputs"))
+    with talk_to(sys.stderr, quiet=quiet, bars=bars) as talk:
+        return lmc.jobs.run(command, given, talk)
+
+
+def outputs_of(setting: str | None) -> str:
+    """The outputs folder as an absolute path, so that no job depends on where it runs."""
+    from lmc.jobs.settings import outputs_folder
+
+    return os.path.abspath(os.path.expanduser(outputs_folder(setting)))
+
+
+def _run_one(hydra: Hydra, request: Request, overrides: Sequence[Override]) -> Outcome:
+    """One job through Hydra's own run, so that its callbacks and ``hydra.*`` settings count.
+
+    What the job raises is carried around Hydra, which would print a line of its own.
+    """
+    raised: list[Exception] = []
+
+    def task(config: DictConfig) -> Outcome | None:
+        try:
+            return perform(request.command, config, quiet=request.quiet, bars=True)
+        except Exception as error:
+            raised.append(error)
+            return None
+
+    outcome: Outcome = hydra.run(request.command, task, _texts(overrides)).return_value
+    if raised:
+        raise raised[0]
+    return outcome
+
+
+def _texts(overrides: Sequence[Override]) -> list[str]:
+    return [str(override.input_line) for override in overrides]
+
+
+def _print_config(hydra: Hydra, config: DictConfig, kind: str) -> None:
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    HydraConfig.instance().set_config(config)
+    sys.stdout.write(OmegaConf.to_yaml(hydra.get_sanitized_cfg(config, kind)))
+    sys.stdout.flush()
+
+
+def _rooted(text: str) -> str:
+    """``outputs=DIR`` from the folder where the command started, also in a worker elsewhere."""
+    key, value = tokens.key_of(text), tokens.value_of(text)
+    if key != "outputs" or not value or set(value) & set("',\"[(") or value == "null":
+        return text
+    return f"outputs={tokens.quote(os.path.abspath(os.path.expanduser(value)))}"
+
+
+def _unreachable(override: Override) -> list[LmcError]:
+    """Folders of ``hydra.searchpath`` that are not there, which Hydra would only warn of."""
+    value = override.value() if override.key_or_group == "hydra.searchpath" else None
+    places = value if isinstance(value, list) else []
+    folders = [str(place).removeprefix("file://") for place in places if not str(place).startswith("pkg://")]
+    return [
+        SettingError(f"hydra.searchpath: no such folder: {folder}")
+        for folder in folders
+        if not os.path.isdir(folder)
+    ]
+
+
+def _search_path(folder: str) -> str:
+    if not os.path.isdir(folder):
+        raise SettingError(f"--config-dir {folder}: no such folder")
+    return tokens.quoted_list([f"file://{os.path.abspath(folder)}"])

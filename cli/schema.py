@@ -1,0 +1,24 @@
+"""The keys of a command as the command line sees them: its own, its groups, and which of those are open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lmc.jobs.settings import COMMANDS, groups, plain_defaults
+
+
+def defaults_of(command: str) -> dict[str, Any]:
+    """Every key that is not a group, with its default."""
+    return plain_defaults(COMMANDS[command])
+
+
+def groups_of(command: str) -> dict[str, str | None]:
+    """The groups with their default choice; None for an open one, which has no choices and takes any key."""
+    plain = defaults_of(command)
+    return {group: default for group, default in groups(COMMANDS[command]).items() if group not in plain}
+
+
+def schema_of(command: str) -> dict[str, Any]:
+    """What Hydra composes on: the command's keys, and an empty mapping for each open group."""
+    chosen = groups_of(command)
+    return {**defaults_of(command), **{group: {} for group, default in chosen.items() if default is None}}

@@ -1,0 +1,82 @@
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, from the Hub or from a folder of its parquet files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from lmc.core.errors import DataError
+from lmc.data import cache, columns, sources
+from lmc.data.dataset import Raw
+
+
+@dataclass(frozen=True)
+class _ImageSet:
+    """A published set: its name on the Hub, the shape of an image, its label column and classes."""
+
+    hub: str
+    shape: tuple[int, int, int]
+    classes: int
+    label: str = "label"
+
+    def load(self, path: str | None) -> Raw:
+        source = sources.on_hub(self.hub) if path is None else sources.in_folder(path)
+        return cache.cached([self.hub, self.label, source.identity], lambda: self._decode(source))
+
+    def _decode(self, source: sources.Source) -> Raw:
+        tables = source.read()
+        inputs, targets = self._samples(tables["train"], f"{source.place}: train")
+        raw = Raw(inputs, targets, "cross_entropy", self.classes, kind="image", scale=255.0)
+        if "test" not in tables:
+            return raw
+        inputs, targets = self._samples(tables["test"], f"{source.place}: test")
+        return replace(raw, test_inputs=inputs, test_targets=targets)
+
+    def _samples(self, table: pa.Table, where: str) -> tuple[torch.Tensor, torch.Tensor]:
+        name = next((field.name for field in table.schema if columns.is_image(field.type)), None)
+        if name is None:
+            raise DataError(f"{where}: no image column", "columns: " + ", ".join(table.column_names))
+        pixels = columns.images(columns.column(table, name, where), f"{where}: {name}")
+        if pixels.shape[1:] != self.shape:
+            given, right = (" x ".join(map(str, shape)) for shape in (pixels.shape[1:], self.shape))
+            message = f"{where}: images of {given}, where {self.hub} has {right}"
+            raise DataError(message, "use data=hub for a set of your own")
+        labels = columns.numbers(columns.column(table, self.label, where), f"{where}: {self.label}")
+        strange = np.unique(labels[(labels < 0) | (labels >= self.classes) | (labels % 1 != 0)])
+        if len(strange):
+            listed = ", ".join(f"{label:g}" for label in strange[:5])
+            raise DataError(f"{where}: {self.label} holds {listed}", f"expected 0 to {self.classes - 1}")
+        return torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64))
+
+
+_MNIST = _ImageSet("ylecun/mnist", (1, 28, 28), 10)
+_FASHION_MNIST = _ImageSet("zalando-datasets/fashion_mnist", (1, 28, 28), 10)
+_CIFAR10 = _ImageSet("uoft-cs/cifar10", (3, 32, 32), 10)
+_CIFAR100 = _ImageSet("uoft-cs/cifar100", (3, 32, 32), 100, "fine_label")
+
+
+def mnist(*, path: str | None = None) -> Raw:
+    """Handwritten digits, 60,000 and 10,000 images (1, 28, 28).
+
+    Args:
+        path: a folder of parquet files named train-* and test-*; None asks the Hub.
+    """
+    return _MNIST.load(path)
+
+
+def fashion_mnist(*, path: str | None = None) -> Raw:
+    """Articles of clothing, 60,000 and 10,000 images (1, 28, 28); ``path`` as for ``mnist``."""
+    return _FASHION_MNIST.load(path)
+
+
+def cifar10(*, path: str | None = None) -> Raw:
+    """Photographs in ten classes, 50,000 and 10,000 images (3, 32, 32); ``path`` as for ``mnist``."""
+    return _CIFAR10.load(path)
+
+
+def cifar100(*, path: str | None = None) -> Raw:
+    """Photographs in a hundred classes, like CIFAR-10; ``path`` as for ``mnist``."""
+    return _CIFAR100.load(path)

@@ -1,0 +1,195 @@
+"""Runs of one architecture, recorded once and matched: what ``match``, ``merge`` and ``path`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lmc import matching, symmetry
+from lmc.core import registry
+from lmc.core.errors import LmcError
+from lmc.costs import Subspace, principal_subspace, realisation_cost, swap_cost
+from lmc.data import Dataset
+from lmc.jobs.outcome import Talk
+from lmc.jobs.runs import Opened
+from lmc.matching.identifiability import SwapCost, total
+from lmc.matching.similarity import SIMILARITIES
+from lmc.models.stack import Point, stack_states
+from lmc.recording import Moments, record
+from lmc.symmetry import Group, Groups
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """A matcher with its settings, and what it wants recorded."""
+
+    name: str
+    settings: dict[str, Any]
+
+    @classmethod
+    def bind(cls, group: Mapping[str, Any]) -> Matcher:
+        """From a settings group; raises SettingError with all faults."""
+        return cls(group["name"], registry.bind_choice(matching.MATCHERS, group, "match", matching.GIVEN))
+
+    @property
+    def label(self) -> str:
+        """The name in tables, with the settings that differ from the usual ones."""
+        builder = registry.find(matching.MATCHERS, self.name, "match")
+        usual = registry.defaults(builder, matching.GIVEN)
+        changed = [f"{key}={value}" for key, value in self.settings.items() if usual.get(key) != value]
+        return " ".join([self.name, *changed])
+
+    @property
+    def point(self) -> str:
+        """The recording point."""
+        return str(self.settings.get("point", "activation"))
+
+    @property
+    def similarity(self) -> str:
+        """The similarity of two neurons."""
+        return str(self.settings.get("similarity", "pearson"))
+
+    @property
+    def ratio(self) -> float:
+        """Share of variance of the subspace that costs are measured on."""
+        return float(self.settings.get("ratio", 0.9))
+
+    @property
+    def tau(self) -> float:
+        """What counts as a cheap exchange."""
+        return float(self.settings.get("tau", 1.0))
+
+    def __call__(self, evidence: matching.Evidence) -> list[matching.Permutations]:
+        """One permutation a run, the identity for the first."""
+        builder = registry.find(matching.MATCHERS, self.name, "match")
+        return builder(evidence, **self.settings)
+
+
+@dataclass
+class Lineup:
+    """Runs of one architecture with their data, ready to be recorded and matched.
+
+    Attributes:
+        pairs: indices into ``runs`` whose neurons will be compared.
+        matcher: whose recording point, similarity and ratio are used.
+    """
+
+    runs: Sequence[Opened]
+    pairs: Sequence[tuple[int, int]]
+    dataset: Dataset
+    network: nn.Module
+    matcher: Matcher
+    device: torch.device
+    talk: Talk
+    subspaces: dict[tuple[int, str], Subspace] = field(default_factory=dict)
+
+    @cached_property
+    def states(self) -> list[dict[str, Tensor]]:
+        """Each run's effective weights."""
+        return [opened.state(self.network) for opened in self.runs]
+
+    @cached_property
+    def groups(self) -> Groups:
+        """What may permute, proved on this network before anything is permuted."""
+        example = self.dataset.train.inputs[:4]
+        groups = symmetry.permutation_groups(self.network, example)
+        symmetry.verify(self.network, groups, example)
+        return groups
+
+    @cached_property
+    def moments(self) -> dict[Point, Moments]:
+        """One pass over the training data: outputs compared within pairs, inputs of costed layers within runs."""
+        points: dict[Point, list[tuple[int, int]]] = {}
+        for group in self.groups:
+            for module in group.points[self.matcher.point]:
+                points[module, "output"] = list(self.pairs)
+        return self._record(points)
+
+    @cached_property
+    def input_moments(self) -> dict[Point, Moments]:
+        """The inputs of every layer that has norm costs; recorded when costs are asked for."""
+        own = [(index, index) for index in range(len(self.runs))]
+        costed = dict.fromkeys(layer for group in self.groups for layer in group.layers if self._linear(layer))
+        return self._record({(layer, "input"): own for layer in costed})
+
+    def _record(self, points: Mapping[Point, Iterable[tuple[int, int]]]) -> dict[Point, Moments]:
+        if not points:
+            return {}
+        tensors = {name: tensor.to(self.device) for name, tensor in stack_states(self.states).items()}
+        found = record(self.network.to(self.device), tensors, self.dataset.train.inputs, points)
+        return {
+            point: Moments(
+                moments.count,
+                moments.mean.cpu(),
+                moments.variance.cpu(),
+                {pair: value.cpu() for pair, value in moments.covariances.items()},
+            )
+            for point, moments in found.items()
+        }
+
+    def _linear(self, layer: str) -> bool:
+        return isinstance(self.network.get_submodule(layer), nn.Linear)
+
+    def similarity(self, a: int, b: int, group: Group) -> Tensor:
+        """(n, n), the mean over the group's recording points."""
+        measure = SIMILARITIES[self.matcher.similarity]
+        points = group.points[self.matcher.point]
+        return torch.stack([measure(self.moments[module, "output"], a, b) for module in points]).mean(dim=0)
+
+    @cached_property
+    def costs(self) -> dict[str, list[SwapCost] | None]:
+        """Swap costs by group, one a run; None where undefined (THEORY 1: layers with FiGLU; other modules)."""
+        return {group.name: self._group_costs(group) for group in self.groups}
+
+    def _group_costs(self, group: Group) -> list[SwapCost] | None:
+        mixed = {name for opened in self.runs for name in opened.constraint.mixings}
+        recorded = {module for modules in group.points.values() for module in modules}
+        if mixed & recorded or not all(map(self._linear, group.layers)):
+            return None
+        costs = []
+        for index in range(len(self.runs)):
+            try:
+                costs.append(total([self._layer_cost(index, layer) for layer in group.layers]))
+            except LmcError as error:
+                self.talk.say(f"{self.runs[index].run.reference}, {group.name}: no norm costs, {error}")
+                return None
+        return costs
+
+    def _layer_cost(self, index: int, layer: str) -> SwapCost:
+        moments = self.input_moments[layer, "input"]
+        own = Moments(
+            moments.count, moments.mean[[index]], moments.variance[[index]], {(0, 0): moments.covariance(index)}
+        )
+        subspace = principal_subspace(own, self.matcher.ratio)
+        self.subspaces[index, layer] = subspace
+        constraint = self.runs[index].constraint
+        cost = realisation_cost(
+            self.states[index][f"{layer}.weight"], constraint.mask(layer), constraint.centre(layer), subspace.basis
+        )
+        return SwapCost(swap_cost(cost), cost.diagonal().clone())
+
+    def evidence(self, indices: Sequence[int]) -> matching.Evidence:
+        """What a matcher may look at, for some of the runs (the first is the reference)."""
+        by_name = {group.name: group for group in self.groups}
+
+        def costs() -> dict[str, list[SwapCost] | None]:
+            return {
+                name: None if found is None else [found[index] for index in indices]
+                for name, found in self.costs.items()
+            }
+
+        return matching.Evidence(
+            self.groups,
+            [self.states[index] for index in indices],
+            lambda a, b, name: self.similarity(indices[a], indices[b], by_name[name]),
+            costs,
+        )
+
+    def aligned(self, index: int, permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A run's weights with its neurons permuted."""
+        return symmetry.apply(self.groups, permutations, self.states[index])

@@ -1,0 +1,205 @@
+"""``lmc match``: which neurons are identifiable, and the permutation that aligns the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lmc.core.statistics import estimate
+from lmc.core.tables import concatenate, frame
+from lmc.jobs.alignment import Lineup, Matcher
+from lmc.jobs.loading import use_device
+from lmc.jobs.naming import job_folder
+from lmc.jobs.outcome import Outcome, Summary, Talk
+from lmc.jobs.pairs import pair_sets
+from lmc.jobs.runs import pair_columns
+from lmc.jobs.settings import Match
+from lmc.matching.identifiability import admissible, identifiable, margins, mutual, objectives
+from lmc.matching.similarity import constant
+from lmc.store import results
+from lmc.store.files import check_writable
+from lmc.symmetry import Group
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run(settings: Match, talk: Talk) -> Outcome:
+    """Match the pairs of the references; tables ``match``, ``neuron``, ``layer`` and the permutations."""
+    matcher = Matcher.bind(settings.match)
+    sets = pair_sets(settings)
+    folder, record = job_folder("match", settings, [opened for pairs in sets for opened in pairs.runs])
+    check_writable(folder)
+    device = use_device(settings.device, settings.threads)
+    tables: dict[str, list[pd.DataFrame]] = {"match": [], "neuron": [], "layer": []}
+    permutations: dict[str, Tensor] = {}
+    for pairs in sets:
+        lineup = pairs.lineup(matcher, device, talk)
+        for kind, table in match_tables(lineup).items():
+            tables[kind].append(table)
+        for a, b in lineup.pairs:
+            label = ":".join(lineup.runs[index].run.reference for index in (a, b))
+            _, aligned = matcher(lineup.evidence([a, b]))
+            permutations.update({f"{label}:{group}": value for group, value in aligned.items()})
+    joined = {kind: concatenate(kind, parts) for kind, parts in tables.items()}
+    results.write(folder, record, joined, {"permutations": permutations})
+    return Outcome("match", joined, (str(folder),), tuple(summaries(joined["match"])), (str(folder),))
+
+
+def match_tables(lineup: Lineup) -> dict[str, pd.DataFrame]:
+    """The tables ``match``, ``neuron`` and ``layer`` of every pair of a lineup."""
+    layers: list[dict[str, Any]] = []
+    neurons: list[dict[str, Any]] = []
+    for a, b in lineup.pairs:
+        _, permutations = lineup.matcher(lineup.evidence([a, b]))
+        for group in lineup.groups:
+            match_row, neuron_rows = _group_rows(lineup, a, b, group, permutations[group.name])
+            layers.append(match_row)
+            neurons += neuron_rows
+    return {"match": frame("match", layers), "neuron": frame("neuron", neurons), "layer": _layer_table(lineup)}
+
+
+def _group_rows(
+    lineup: Lineup, a: int, b: int, group: Group, permutation: Tensor
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    similarity = lineup.similarity(a, b, group)
+    costs = lineup.costs[group.name]
+    constants = [_constant(lineup, run, group) for run in (a, b)]
+    found = objectives(similarity)
+    margin = margins(similarity)
+    identified = (margin > 0) & ~constants[0] & ~constants[1]
+    place = torch.arange(group.size)
+    nan = torch.full((group.size,), torch.nan, dtype=torch.float64)
+    if costs is None:
+        allowed, cheapest = torch.zeros(group.size, group.size, dtype=torch.bool), [nan, nan]
+        by_cost = torch.zeros(group.size, dtype=torch.bool)
+        swap = own = float("nan")
+    else:
+        pair = [costs[a], costs[b]]
+        allowed = admissible(pair, lineup.matcher.tau)
+        by_cost = identifiable(allowed)
+        diagonal = torch.eye(group.size, dtype=torch.bool)
+        cheapest = [cost.delta.masked_fill(diagonal, torch.inf).amin(dim=1) for cost in pair]
+        swap = float(torch.stack([cost.delta[~diagonal].mean() for cost in pair]).mean())
+        own = float(torch.stack([cost.own.mean() for cost in pair]).mean())
+    which = {
+        **pair_columns(lineup.runs[a], lineup.runs[b]),
+        "match": lineup.matcher.label,
+        "group": group.name,
+        "layer": group.layers[0],
+    }
+    match_row = {
+        **which,
+        "neurons": group.size,
+        "similarity": float(similarity[place, permutation].mean()),
+        "optimal": found.optimal,
+        "identity": found.identity,
+        "random": found.random,
+        "random_sd": found.random_sd,
+        "identifiability_ratio": found.ratio,
+        "identifiable": int(by_cost.sum()),
+        "fixed_points": int((permutation == place).sum()),
+        "constant_a": int(constants[0].sum()),
+        "constant_b": int(constants[1].sum()),
+        "identified": int(identified.sum()),
+        "swap_cost": swap,
+        "own_cost": own,
+    }
+    columns = {
+        "neuron": place,
+        "partner": permutation,
+        "similarity": similarity[place, permutation],
+        "identity_similarity": similarity.diagonal(),
+        "margin": margin,
+        "mutual": mutual(similarity, permutation),
+        "admissible": allowed.sum(dim=1) - allowed.diagonal().long(),
+        "swap_cost_a": cheapest[0],
+        "swap_cost_b": cheapest[1],
+        "identifiable": by_cost,
+        "identified": identified,
+    }
+    values = {name: column.tolist() for name, column in columns.items()}
+    return match_row, [{**which, **{name: values[name][i] for name in values}} for i in range(group.size)]
+
+
+def _constant(lineup: Lineup, run: int, group: Group) -> Tensor:
+    found = [constant(lineup.moments[module, "output"], run) for module in group.points[lineup.matcher.point]]
+    return torch.stack(found).all(dim=0)
+
+
+def _layer_table(lineup: Lineup) -> pd.DataFrame:
+    rows = []
+    for (index, layer), subspace in sorted(lineup.subspaces.items()):
+        experiment, seed, epoch = lineup.runs[index].key
+        rows.append(
+            {
+                "experiment": experiment,
+                "seed": seed,
+                "epoch": epoch,
+                "layer": layer,
+                "inputs": subspace.basis.shape[0],
+                "dimension": subspace.dimension,
+                "explained_variance": subspace.explained_variance,
+                "coherence": subspace.coherence,
+            }
+        )
+    return frame("layer", rows)
+
+
+def summaries(table: pd.DataFrame) -> list[Summary]:
+    """Per experiment and layer: means over pairs, with intervals."""
+    import pandas as pd
+
+    found = []
+    for names, part in table.groupby(["experiment_a", "experiment_b"], sort=False):
+        rows = []
+        for layer, group in part.groupby("layer", sort=False):
+            pairs = run_pairs(group)
+            shares = {key: group[key] / group["neurons"] for key in ("identifiable", "identified", "fixed_points")}
+            costed = group["own_cost"].notna().any()
+            rows.append(
+                {
+                    "layer": layer,
+                    "neurons": str(group["neurons"].iloc[0]),
+                    **{key: str(estimate(group[key], pairs)) for key in ("optimal", "identity", "random")},
+                    "identifiability ratio": str(estimate(group["identifiability_ratio"], pairs)),
+                    "identifiable by cost": _percent(shares["identifiable"]) if costed else "undefined",
+                    "identified in fact": _percent(shares["identified"]),
+                    "moved": _percent(1 - shares["fixed_points"]),
+                    "swap / own cost": f"{(group['swap_cost'] / group['own_cost']).mean():.3g}" if costed else "-",
+                }
+            )
+        title = " and ".join(dict.fromkeys(map(str, names))) + f", match={part['match'].iloc[0]}"
+        constants = int(part["constant_a"].sum() + part["constant_b"].sum())
+        notes = [f"{pair_count(part)}; {_INTERVAL}"]
+        if constants:
+            notes.append(f"{constants} constant units, similarity 0")
+        found.append(Summary(title, pd.DataFrame(rows), tuple(notes)))
+    return found
+
+
+_INTERVAL = "mean [95 % bootstrap], or the values below three pairs"
+
+
+def _percent(shares: Any) -> str:
+    return f"{shares.mean():.1%}"
+
+
+def run_pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """The two runs of every row, as bootstrap needs them."""
+    return list(
+        zip(
+            table["experiment_a"] + "/" + table["seed_a"].astype(str),
+            table["experiment_b"] + "/" + table["seed_b"].astype(str),
+            strict=True,
+        )
+    )
+
+
+def pair_count(table: pd.DataFrame) -> str:
+    """How many pairs a table speaks of."""
+    count = len(set(run_pairs(table)))
+    return f"{count} pair" + ("s" if count != 1 else "")
+

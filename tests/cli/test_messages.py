@@ -1,0 +1,99 @@
+"""Every mistake on the command line, and the whole line that answers it."""
+
+from collections.abc import Callable
+
+import pytest
+
+Run = Callable[..., object]
+CASES = {
+    "tran": "tran: unknown command (did you mean train? commands: train, match, merge, path, reproduce, list,"
+    " show, table, remove)",
+    "train --bad": "--bad: unknown option (see lmc train --help)",
+    "train --formt x": "--formt: unknown option (did you mean --format? see lmc train --help)",
+    "--bad": "--bad: unknown option (see lmc --help)",
+    "train --cfg": "Option '--cfg' requires an argument (see lmc --help)",
+    "train --cfg x": "--cfg=x: unknown choice (choose from all, hydra, job)",
+    "train --format xml": "--format=xml: unknown choice (choose from csv, json, markdown, table)",
+    "list --trust": "--trust: unknown option (see lmc list --help)",
+    "train --config-dir nope": "--config-dir nope: no such folder",
+    "train hydra.searchpath=[nope]": "hydra.searchpath: no such folder: nope",
+    "train foo": "train takes no reference: foo (settings are written key=value)",
+    "train seed": "train takes no reference: seed (write seeds=...)",
+    "train variant.scale=2": "variant=standard has no scale (its keys: none)",
+    "train variant=w variant.scael=2": "variant=w has no scael (did you mean variant.scale? its keys:"
+    " num_fixed, scale)",
+    "train epochs=3": "epochs: unknown key (did you mean training.epochs? keys: outputs, device, threads,"
+    " seeds, mask_seed, init_seed, order_seed, start, name, stack, force, dry_run, training, data, model,"
+    " variant)",
+    "path pair=all": "pair: unknown key (did you mean pairs? keys: outputs, device, threads, references,"
+    " pairs, mixed, trust, alphas, restatistics, data, match)",
+    "path match.similaritee=x": "match=none has no similaritee (did you mean match.similarity? its keys:"
+    " similarity, point)",
+    "path data=mnist": "data=mnist: path takes keys of data, not a choice (write data.KEY=VALUE)",
+    "path pairs=al": "pairs=al: expected one of disjoint, all, consecutive (did you mean all?)",
+    "train seeds=0,1": "seeds=0,1: several values (add -m to run each, or write one list: seeds=[0,1])",
+    "train hydra/launcher=nope": "hydra/launcher=nope: unknown choice (choose from basic, joblib)",
+    "train model=custom": "model.name: a value is needed (write model.name=package.module:function)",
+    "train model=mlp model.name=a:b": "model=mlp and model.name=a:b: two choices of model (give one of them)",
+    "list +foo=1": "foo: unknown key (valid keys: outputs, device, threads, references)",
+}
+
+
+@pytest.mark.parametrize("line", CASES)
+def test_message(lmc_run: Run, line: str) -> None:
+    result = lmc_run(*line.split())
+    assert (result.errors, result.code, result.out) == ([f"error: {CASES[line]}"], 2, "")
+    assert not result.given
+
+
+def test_unknown_choice_names_choices_but_not_custom(lmc_run: Run) -> None:
+    result = lmc_run("train", "variant=stendard")
+    assert result.errors[0].startswith(
+        "error: variant=stendard: unknown choice (did you mean standard? choose "
+    )
+    assert "custom" not in result.err
+    assert result.code == 2
+
+
+def test_all_faults_at_once(lmc_run: Run) -> None:
+    result = lmc_run(
+        "train", "variant.scale=2", "seeds=0,1", "moddel=mlp", "training.learning_rate=abc", "name=a"
+    )
+    starts = [
+        "seeds=0,1: several",
+        "variant=standard has",
+        "moddel: unknown",
+        "training.learning_rate=abc: exp",
+    ]
+    assert [line.removeprefix("error: ").startswith(start) for line, start in zip(result.errors, starts)] == [
+        True
+    ] * 4
+    assert len(result.errors) == 4
+
+
+def test_a_sweep_is_checked_before_its_first_job(lmc_run: Run) -> None:
+    result = lmc_run("train", "-m", "training.learning_rate=0.1,abc", "seeds=1")
+    assert result.errors == ["error: training.learning_rate=abc: expected a number"]
+    assert (result.code, result.given) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("fake", "line", "code"),
+    [
+        ("standard", "error: boom (try again)", 1),
+        ("bug", "error: ValueError: boom (this is a bug; run again with --debug for the traceback)", 1),
+        ("stop", "error: stopped after epoch 3 (the same command goes on)", 130),
+        ("key", "error: stopped", 130),
+    ],
+)
+def test_failed_jobs(lmc_run: Run, monkeypatch: pytest.MonkeyPatch, fake: str, line: str, code: int) -> None:
+    monkeypatch.setenv("LMC_FAKE", fake)
+    result = lmc_run("train")
+    assert (result.errors, result.code) == ([line], code)
+
+
+def test_debug_shows_the_traceback(lmc_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LMC_FAKE", "bug")
+    result = lmc_run("train", "--debug")
+    assert result.errors[0] == "Traceback (most recent call last):"
+    assert result.errors[-1].startswith("error: ValueError: boom")

@@ -1,0 +1,75 @@
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "lmc-cache"
+    monkeypatch.setenv("LMC_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def png():
+    def encode(pixels):
+        stream = io.BytesIO()
+        PIL.Image.fromarray(np.asarray(pixels, dtype=np.uint8)).save(stream, "PNG")
+        return {"bytes": stream.getvalue(), "path": None}
+
+    return encode
+
+
+@pytest.fixture
+def write_images(png):
+    """Writes Hub-style shards: image column, ClassLabel column, Hugging Face's schema metadata."""
+
+    def write(folder, column="image", label="label", *, classes=10, **splits):
+        import datasets
+
+        features = datasets.Features(
+            {column: datasets.Image(), label: datasets.ClassLabel(num_classes=classes)}
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        for split, (pixels, labels) in splits.items():
+            rows = {column: [png(one) for one in pixels], label: [int(one) for one in labels]}
+            datasets.Dataset.from_dict(rows, features=features).to_parquet(folder / f"{split}.parquet")
+        return str(folder)
+
+    return write
+
+
+@pytest.fixture
+def small_mnist(tmp_path, write_images):
+    """A folder of 40 + 10 images, in two train shards, with the pixels and labels it was made from."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    labels = np.arange(50) % 10
+    parts = {
+        "train-00000-of-00002": slice(0, 25),
+        "train-00001-of-00002": slice(25, 40),
+        "test-00000-of-00001": slice(40, 50),
+    }
+    folder = write_images(
+        tmp_path / "mnist", **{name: (pixels[part], labels[part]) for name, part in parts.items()}
+    )
+    return folder, pixels, labels
+
+
+@pytest.fixture
+def shared_data():
+    """The real sets, where somebody has put them beside the repository."""
+
+    def locate(name):
+        folder = Path(__file__).resolve().parents[3] / "shared" / "data" / name
+        if not folder.is_dir():
+            pytest.skip(f"no {folder}: put the parquet files of {name} there")
+        return str(folder)
+
+    return locate
