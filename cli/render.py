@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json", "markdown")
 NARROWEST_TEXT = 16
+NUMBER = re.compile(r"|[+-]?[\d.]+(e[+-]?\d+)?%?")
 
 
 def check(format: str | None) -> None:
@@ -99,7 +101,8 @@ def _print_summary(summary: Summary, out: TextIO) -> None:
         console.print(table)
     for note in summary.notes:
         console.print(note, soft_wrap=True)
-    if isinstance(target, io.StringIO):
+    if target is not out:
+        assert isinstance(target, io.StringIO)
         out.write("".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines()))
 
 
@@ -113,7 +116,7 @@ def _rich_table(frame: pd.DataFrame) -> tuple[Table, int]:
     columns = []
     for name, values in frame.items():
         cells = [text_of(value) for value in values.tolist()]
-        numeric = values.dtype.kind in "iuf"
+        numeric = values.dtype.kind in "iuf" or (any(cells) and all(NUMBER.fullmatch(cell) for cell in cells))
         longest = max((len(word) for word in [str(name), *cells]), default=0)
         smallest = longest if numeric else min(longest, NARROWEST_TEXT)
         table.add_column(

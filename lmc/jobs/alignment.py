@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from lmc import matching, symmetry
-from lmc.core import registry
 from lmc.core.errors import LmcError
 from lmc.costs import Subspace, principal_subspace, realisation_cost, swap_cost
 from lmc.data import Dataset
+from lmc.jobs.naming import Choice
 from lmc.jobs.outcome import Talk
 from lmc.jobs.runs import Opened
 from lmc.matching.identifiability import SwapCost, total
@@ -26,48 +26,43 @@ from lmc.symmetry import Group, Groups
 
 @dataclass(frozen=True)
 class Matcher:
-    """A matcher with its settings, and what it wants recorded."""
+    """A chosen matcher, and what it wants recorded."""
 
-    name: str
-    settings: dict[str, Any]
+    choice: Choice
 
     @classmethod
     def bind(cls, group: Mapping[str, Any]) -> Matcher:
         """From a settings group; raises SettingError with all faults."""
-        return cls(group["name"], registry.bind_choice(matching.MATCHERS, group, "match", matching.GIVEN))
+        return cls(Choice.bind(matching.MATCHERS, group, "match", matching.GIVEN))
 
     @property
     def label(self) -> str:
-        """The name in tables, with the settings that differ from the usual ones."""
-        builder = registry.find(matching.MATCHERS, self.name, "match")
-        usual = registry.defaults(builder, matching.GIVEN)
-        changed = [f"{key}={value}" for key, value in self.settings.items() if usual.get(key) != value]
-        return " ".join([self.name, *changed])
+        """The name in tables."""
+        return self.choice.label
 
     @property
     def point(self) -> str:
         """The recording point."""
-        return str(self.settings.get("point", "activation"))
+        return str(self.choice.settings.get("point", "activation"))
 
     @property
     def similarity(self) -> str:
         """The similarity of two neurons."""
-        return str(self.settings.get("similarity", "pearson"))
+        return str(self.choice.settings.get("similarity", "pearson"))
 
     @property
     def ratio(self) -> float:
         """Share of variance of the subspace that costs are measured on."""
-        return float(self.settings.get("ratio", 0.9))
+        return float(self.choice.settings.get("ratio", 0.9))
 
     @property
     def tau(self) -> float:
         """What counts as a cheap exchange."""
-        return float(self.settings.get("tau", 1.0))
+        return float(self.choice.settings.get("tau", 1.0))
 
     def __call__(self, evidence: matching.Evidence) -> list[matching.Permutations]:
         """One permutation a run, the identity for the first."""
-        builder = registry.find(matching.MATCHERS, self.name, "match")
-        return builder(evidence, **self.settings)
+        return self.choice.builder(evidence, **self.choice.settings)
 
 
 @dataclass
@@ -114,7 +109,9 @@ class Lineup:
     def input_moments(self) -> dict[Point, Moments]:
         """The inputs of every layer that has norm costs; recorded when costs are asked for."""
         own = [(index, index) for index in range(len(self.runs))]
-        costed = dict.fromkeys(layer for group in self.groups for layer in group.layers if self._linear(layer))
+        costed = dict.fromkeys(
+            layer for group in self.groups for layer in group.layers if self._linear(layer)
+        )
         return self._record({(layer, "input"): own for layer in costed})
 
     def _record(self, points: Mapping[Point, Iterable[tuple[int, int]]]) -> dict[Point, Moments]:
@@ -163,13 +160,19 @@ class Lineup:
     def _layer_cost(self, index: int, layer: str) -> SwapCost:
         moments = self.input_moments[layer, "input"]
         own = Moments(
-            moments.count, moments.mean[[index]], moments.variance[[index]], {(0, 0): moments.covariance(index)}
+            moments.count,
+            moments.mean[[index]],
+            moments.variance[[index]],
+            {(0, 0): moments.covariance(index)},
         )
         subspace = principal_subspace(own, self.matcher.ratio)
         self.subspaces[index, layer] = subspace
         constraint = self.runs[index].constraint
         cost = realisation_cost(
-            self.states[index][f"{layer}.weight"], constraint.mask(layer), constraint.centre(layer), subspace.basis
+            self.states[index][f"{layer}.weight"],
+            constraint.mask(layer),
+            constraint.centre(layer),
+            subspace.basis,
         )
         return SwapCost(swap_cost(cost), cost.diagonal().clone())
 

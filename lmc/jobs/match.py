@@ -30,7 +30,9 @@ def run(settings: Match, talk: Talk) -> Outcome:
     """Match the pairs of the references; tables ``match``, ``neuron``, ``layer`` and the permutations."""
     matcher = Matcher.bind(settings.match)
     sets = pair_sets(settings)
-    folder, record = job_folder("match", settings, [opened for pairs in sets for opened in pairs.runs])
+    folder, record = job_folder(
+        "match", settings, [opened for pairs in sets for opened in pairs.runs], match=matcher.choice
+    )
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
     tables: dict[str, list[pd.DataFrame]] = {"match": [], "neuron": [], "layer": []}
@@ -58,7 +60,11 @@ def match_tables(lineup: Lineup) -> dict[str, pd.DataFrame]:
             match_row, neuron_rows = _group_rows(lineup, a, b, group, permutations[group.name])
             layers.append(match_row)
             neurons += neuron_rows
-    return {"match": frame("match", layers), "neuron": frame("neuron", neurons), "layer": _layer_table(lineup)}
+    return {
+        "match": frame("match", layers),
+        "neuron": frame("neuron", neurons),
+        "layer": _layer_table(lineup),
+    }
 
 
 def _group_rows(
@@ -157,7 +163,9 @@ def summaries(table: pd.DataFrame) -> list[Summary]:
         rows = []
         for layer, group in part.groupby("layer", sort=False):
             pairs = run_pairs(group)
-            shares = {key: group[key] / group["neurons"] for key in ("identifiable", "identified", "fixed_points")}
+            shares = {
+                key: group[key] / group["neurons"] for key in ("identifiable", "identified", "fixed_points")
+            }
             costed = group["own_cost"].notna().any()
             rows.append(
                 {
@@ -168,7 +176,9 @@ def summaries(table: pd.DataFrame) -> list[Summary]:
                     "identifiable by cost": _percent(shares["identifiable"]) if costed else "undefined",
                     "identified in fact": _percent(shares["identified"]),
                     "moved": _percent(1 - shares["fixed_points"]),
-                    "swap / own cost": f"{(group['swap_cost'] / group['own_cost']).mean():.3g}" if costed else "-",
+                    "swap / own cost": f"{(group['swap_cost'] / group['own_cost']).mean():.3g}"
+                    if costed
+                    else "-",
                 }
             )
         title = " and ".join(dict.fromkeys(map(str, names))) + f", match={part['match'].iloc[0]}"
@@ -202,4 +212,3 @@ def pair_count(table: pd.DataFrame) -> str:
     """How many pairs a table speaks of."""
     count = len(set(run_pairs(table)))
     return f"{count} pair" + ("s" if count != 1 else "")
-

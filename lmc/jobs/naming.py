@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmc.core import registry
 from lmc.jobs.runs import Opened
 from lmc.jobs.settings import Common, outputs_folder
 from lmc.store.identity import differing, experiment_name, fingerprint, stem_of
@@ -14,23 +16,59 @@ from lmc.store.identity import differing, experiment_name, fingerprint, stem_of
 _ELSEWHERE = ("outputs", "device", "threads", "references", "trust", "data", "force", "name")
 
 
-def job_folder(command: str, settings: Common, runs: Sequence[Opened]) -> tuple[Path, dict[str, Any]]:
+@dataclass(frozen=True)
+class Choice:
+    """A builder chosen from a registry, with its complete settings and those that differ from its defaults."""
+
+    name: str
+    builder: Callable[..., Any]
+    settings: dict[str, Any]
+    changed: dict[str, Any]
+
+    @classmethod
+    def bind(
+        cls,
+        builders: Mapping[str, Callable[..., Any]],
+        group: Mapping[str, Any],
+        kind: str,
+        given: Iterable[str],
+    ) -> Choice:
+        """From a settings group; raises SettingError with all faults."""
+        given = tuple(given)
+        settings = registry.bind_choice(builders, group, kind, given)
+        builder = registry.find(builders, group["name"], kind)
+        return cls(group["name"], builder, settings, differing(settings, registry.defaults(builder, given)))
+
+    @property
+    def label(self) -> str:
+        """The name in tables, with the settings that differ."""
+        return " ".join([self.name, *(f"{key}={value}" for key, value in self.changed.items())])
+
+
+def job_folder(
+    command: str, settings: Common, runs: Sequence[Opened], **chosen: Choice
+) -> tuple[Path, dict[str, Any]]:
     """``outputs/<command>/<experiments>-<settings that differ>-<hash>``, and the settings to keep there.
 
-    The same command over the same runs has the same folder, whatever references named them.
+    The same command over the same runs has the same folder, whatever references named them and whether
+    a default was typed.
+
+    Args:
+        chosen: the bound choice of each settings group.
     """
-    given = {key: value for key, value in dataclasses.asdict(settings).items() if key not in _ELSEWHERE}
     usual = dataclasses.asdict(type(settings)())
+    given = {key: value for key, value in dataclasses.asdict(settings).items() if key not in _ELSEWHERE}
+    plain = {key: value for key, value in given.items() if key not in chosen}
     changed: dict[str, Any] = {}
-    for key, value in differing(given, usual).items():
-        if isinstance(value, Mapping):
-            changed[value["name"]] = ""
-            changed.update({k: v for k, v in value.items() if k != "name"})
-        else:
-            changed[key] = value
+    for key, choice in chosen.items():
+        if choice.name != usual[key]["name"]:
+            changed[choice.name] = ""
+        changed.update(choice.changed)
+    changed.update(differing(plain, usual))
+    groups = {key: {"name": choice.name, **choice.settings} for key, choice in chosen.items()}
     keys = sorted("/".join(map(str, opened.key)) for opened in runs)
     stems = list(dict.fromkeys(stem_of(opened.run.experiment.name) for opened in runs))
     stem = stems[0] if len(stems) == 1 else f"{stems[0]}+{len(stems) - 1}more"
-    digest = fingerprint({"runs": keys, **given})
-    record = {"command": command, "runs": keys, **given}
-    return Path(outputs_folder(settings.outputs)) / command / experiment_name(stem, changed, digest), record
+    record = {"command": command, "runs": keys, **groups, **plain}
+    name = experiment_name(stem, changed, fingerprint(record))
+    return Path(outputs_folder(settings.outputs)) / command / name, record

@@ -84,7 +84,11 @@ class Opened:
         ]
         if faults:
             raise StoredFileError(f"{path}: not the weights of this model: {'; '.join(faults)}")
-        bad = [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+        bad = [
+            name
+            for name, tensor in state.items()
+            if tensor.is_floating_point() and not tensor.isfinite().all()
+        ]
         if bad:
             raise StoredFileError(f"{path}: {bad[0]} holds NaN or infinite values", "has the run diverged?")
         return {name: state[name] for name in expected}
@@ -113,7 +117,9 @@ def open_runs(outputs: str | None, references: Sequence[str], trust: bool = Fals
         RunReferenceError: no reference is given, or one does not resolve.
     """
     if not references:
-        raise RunReferenceError("no run is named", "give EXPERIMENT, EXPERIMENT/SEED or a folder; lmc list shows them")
+        raise RunReferenceError(
+            "no run is named", "give EXPERIMENT, EXPERIMENT/SEED or a folder; lmc list shows them"
+        )
     sets: list[list[Opened]] = []
     single: list[Opened] = []
     for reference in references:
@@ -135,7 +141,8 @@ def pairs_of(runs: Sequence[Opened], how: str) -> list[tuple[Opened, Opened]]:
     """
     if len(runs) < 2:
         raise RunReferenceError(
-            f"{runs[0].run.reference}: one run where two are needed", "name two runs, or an experiment of several"
+            f"{runs[0].run.reference}: one run where two are needed",
+            "name two runs, or an experiment of several",
         )
     if how == "all":
         return [(a, b) for i, a in enumerate(runs) for b in runs[i + 1 :]]
@@ -194,4 +201,3 @@ def open_network(reference: str, *, outputs: str | None = None, trust: bool = Fa
     network = found[0].network(found[0].data({}))
     network.load_state_dict(found[0].state(network))
     return network
-

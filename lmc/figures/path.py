@@ -1,0 +1,62 @@
+"""The table ``path`` as curves of loss along the line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmc.core.statistics import estimate
+from lmc.figures.writing import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST = 4
+
+
+def draw(table: pd.DataFrame, split: str = "test") -> Figure:
+    """Loss against alpha, a panel per experiment on one scale; thick mean, thin pairs, shaded interval.
+
+    Args:
+        table: the table ``path``.
+        split: drawn; the first there is, if the table lacks it.
+    """
+    from matplotlib.figure import Figure
+
+    split = split if (table["split"] == split).any() else str(table["split"].iloc[0])
+    shown = table[table["split"] == split]
+    panels = list(shown.groupby(["experiment_a", "experiment_b"], sort=False))
+    with style():
+        width = min(len(panels), _MOST)
+        height = -(-len(panels) // _MOST)
+        figure = Figure(figsize=(1.2 + 3.1 * width, 0.4 + 2.7 * height))
+        axes = figure.subplots(height, width, sharex=True, sharey=True, squeeze=False)
+        for (names, part), place in zip(panels, axes.flat, strict=False):
+            _panel(place, part, " and ".join(dict.fromkeys(map(str, names))))
+        for place in axes.flat[len(panels) :]:
+            place.set_visible(False)
+        for place in axes[-1]:
+            place.set_xlabel("alpha (0: A, 1: B)")
+        for place in axes[:, 0]:
+            place.set_ylabel(f"{split} loss")
+        axes.flat[0].legend(title="aligned by")
+    return figure
+
+
+def _panel(place: Axes, part: pd.DataFrame, title: str) -> None:
+    import matplotlib
+
+    colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+    for colour, (match, curves) in zip(colours, part.groupby("match", sort=False), strict=False):
+        keys = [name for name in curves.columns if name.startswith(("experiment", "seed", "epoch"))]
+        for _, curve in curves.groupby(keys):
+            place.plot(curve["alpha"], curve["loss"], color=colour, linewidth=0.6, alpha=0.45)
+        points = [(alpha, estimate(at["loss"].tolist())) for alpha, at in curves.groupby("alpha")]
+        alphas = [alpha for alpha, _ in points]
+        place.plot(alphas, [point.mean for _, point in points], color=colour, label=match)
+        if points and points[0][1].low == points[0][1].low:
+            low, high = [point.low for _, point in points], [point.high for _, point in points]
+            place.fill_between(alphas, low, high, color=colour, alpha=0.15, linewidth=0)
+    place.set_title(title, wrap=True)
+    place.set_ylim(bottom=0)
