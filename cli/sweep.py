@@ -66,7 +66,9 @@ def run(
     return _sort_out(returned)
 
 
-def task(config: DictConfig, *, command: str, outputs: str, quiet: bool, debug: bool) -> Outcome | Failure:
+def task(
+    config: DictConfig, *, command: str, outputs: str, quiet: bool, debug: bool
+) -> Outcome | Failure | float | None:
     """One job of a sweep. At module level, because workers receive it by its name."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -80,7 +82,9 @@ def task(config: DictConfig, *, command: str, outputs: str, quiet: bool, debug: 
         if config.get("outputs") is None:
             config["outputs"] = outputs
         here = hydra.runtime.choices.get("hydra/launcher") == "basic"
-        return dispatch.perform(command, config, quiet=quiet, bars=here)
+        outcome = dispatch.perform(command, config, quiet=quiet, bars=here)
+        searching = hydra.runtime.choices.get("hydra/sweeper") != "basic"
+        return outcome.objective if searching else outcome
     except Interrupted as error:
         raise KeyboardInterrupt(str(error)) from error
     except Exception as error:

@@ -18,11 +18,11 @@ WARNING = "warning"
 def talk_to(stream: TextIO, *, quiet: bool = False, bars: bool = True) -> Iterator[Talk]:
     """Bars and lines on a terminal, lines elsewhere; of the lines only warnings when quiet."""
     if quiet or not bars or not stream.isatty():
-        yield Lines(stream, quiet)  # type: ignore[misc]
+        yield Lines(stream, quiet)
         return
     talk = Bars(stream)
     try:
-        yield talk  # type: ignore[misc]
+        yield talk
     finally:
         talk.close()
 

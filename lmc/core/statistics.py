@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ class Estimate:
 
 
 def estimate(
-    values: Sequence[float], pairs: Sequence[tuple[object, object]] | None = None, seed: int = 0
+    values: Iterable[float], pairs: Sequence[tuple[object, object]] | None = None, seed: int = 0
 ) -> Estimate:
     """Mean and 95 % percentile bootstrap interval of one value a pair.
 
@@ -44,7 +44,7 @@ def estimate(
         values: one finite or NaN number a pair; NaN is left out.
         pairs: the two runs of each value; None when the values are independent.
     """
-    data = np.asarray(values, dtype=float)
+    data = np.asarray(list(values), dtype=float)
     keep = ~np.isnan(data)
     kept = tuple(float(value) for value in data[keep])
     if len(kept) < 3:

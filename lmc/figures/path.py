@@ -52,8 +52,8 @@ def _panel(place: Axes, part: pd.DataFrame, title: str) -> None:
         keys = [name for name in curves.columns if name.startswith(("experiment", "seed", "epoch"))]
         for _, curve in curves.groupby(keys):
             place.plot(curve["alpha"], curve["loss"], color=colour, linewidth=0.6, alpha=0.45)
-        points = [(alpha, estimate(at["loss"].tolist())) for alpha, at in curves.groupby("alpha")]
-        alphas = [alpha for alpha, _ in points]
+        points = [(alpha, estimate(at["loss"])) for alpha, at in curves.groupby("alpha")]
+        alphas = curves["alpha"].drop_duplicates().sort_values().to_numpy()
         place.plot(alphas, [point.mean for _, point in points], color=colour, label=match)
         if points and points[0][1].low == points[0][1].low:
             low, high = [point.low for _, point in points], [point.high for _, point in points]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,7 +25,8 @@ class Outcome:
     """A job's results.
 
     ``tables`` are tidy, by kind; ``main`` names the one that is printed as data and returned by the API;
-    ``references`` name what was made (``-q``); ``summaries`` are what a person reads on a terminal.
+    ``references`` name what was made (``-q``); ``summaries`` are what a person reads on a terminal. ``objective`` is what a sweeper that
+    searches minimises.
     """
 
     main: str
@@ -33,6 +34,7 @@ class Outcome:
     references: tuple[str, ...] = ()
     summaries: tuple[Summary, ...] = ()
     files: tuple[str, ...] = field(default=())
+    objective: float | None = None
 
 
 class Bar(Protocol):
@@ -51,13 +53,8 @@ class Talk(Protocol):
     def say(self, text: str) -> None:
         """One line that matters now: a warning, a skipped run, an estimate."""
 
-    def progress(self, title: str, total: int) -> _Context:
+    def progress(self, title: str, total: int) -> AbstractContextManager[Bar]:
         """A bar of ``total`` steps."""
-
-
-class _Context(Protocol):
-    def __enter__(self) -> Bar: ...
-    def __exit__(self, *args: object) -> bool | None: ...
 
 
 class _SilentBar:

@@ -166,10 +166,9 @@ class Table(Common):
 
 @dataclass(frozen=True)
 class Remove(Common):
-    """Settings of ``lmc remove``. ``force`` also removes what other results depend on."""
+    """Settings of ``lmc remove``."""
 
     references: list[str] = field(default_factory=list)
-    force: bool = False
     dry_run: bool = False
 
 
@@ -188,21 +187,15 @@ COMMANDS: dict[str, type[Common]] = {
 
 def groups(command: type[Common]) -> dict[str, str | None]:
     """The command's groups and the default choice of each (None: open, nothing is chosen)."""
-    return {
-        item.name: item.default_factory().get("name")
-        for item in dataclasses.fields(command)
-        if item.default_factory is not dataclasses.MISSING and isinstance(item.default_factory(), dict)
-    }
+    made = dataclasses.asdict(command())
+    return {key: value.get("name") for key, value in made.items() if isinstance(value, dict)}
 
 
 def plain_defaults(command: type[Common]) -> dict[str, Any]:
     """Every key that is not a group, with its default; ``training`` with its own keys."""
     chosen = groups(command)
-    values = {
-        item.name: item.default if item.default is not dataclasses.MISSING else item.default_factory()  # type: ignore[misc]
-        for item in dataclasses.fields(command)
-        if item.name not in chosen
-    }
+    made = dataclasses.asdict(command())
+    values = {key: value for key, value in made.items() if key not in chosen}
     if command is Train:
         values["training"] = dataclasses.asdict(Training())
     return values

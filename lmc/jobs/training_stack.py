@@ -224,7 +224,7 @@ class _Keeper:
                 member.run.write_info(status="diverged", diverged_at=epoch.number, seconds=self._elapsed())
                 (member.run.path / "state.safetensors").unlink(missing_ok=True)
                 self.talk.say(
-                    f"{member.run.reference} diverged in epoch {epoch.number}: its loss is not finite"
+                    f"warning: {member.run.reference} diverged in epoch {epoch.number}: its loss is not finite"
                 )
         if stored:
             self._checkpoint(epoch.number)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lmc.core.errors import LmcError
 
 
-def barriers(alpha: Sequence[float], loss: Sequence[float], accuracy: Sequence[float]) -> dict[str, float]:
+def barriers(alpha: ArrayLike, loss: ArrayLike, accuracy: ArrayLike) -> dict[str, float]:
     """Every barrier of one path.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lmc.core import seeds
 from lmc.models.stack import State, forward, is_random, linear_weights
-from lmc.training.loop import Batch
+from lmc.training.loop import Batch, Objective
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
@@ -66,7 +66,7 @@ def objective(
     losses: Losses,
     correct: Losses,
     noise_seeds: Sequence[int],
-) -> Callable[[Batch], tuple[Tensor, Tensor]]:
+) -> Objective:
     """The networks' mean loss and accuracy on a batch of indices into ``inputs`` and ``targets``.
 
     Args:

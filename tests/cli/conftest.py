@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmc.cli.main import app
 
 import lmc.jobs
+from lmc.cli.main import app
 from lmc.jobs.settings import COMMANDS, compose
 
 FAKE = Path(__file__).parent / "fake"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lmc.cli.complete import _joined
 
+from lmc.cli.complete import _joined
 from lmc.jobs.settings import COMMANDS
 
 Run = Callable[..., object]

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lmc.cli import render
 from lmc.cli.talk import talk_to
-
 from lmc.jobs.outcome import Outcome, Summary
 
 Run = Callable[..., object]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lmc.cli.grammar import parse, text_keys
 from lmc.cli.tokens import key_of, quote, quoted_list, split, value_of, with_own_builders
-
 from lmc.core.errors import SettingError
 from lmc.jobs.settings import Train
 

@@ -1,0 +1,92 @@
+"""Claims as conditions on measured quantities, and whether they hold.
+
+A quantity is ``case:name:detail`` (its mean over pairs) or with ``@low`` / ``@high`` an end of its
+interval; a condition compares one with a number, or with a factor times another:
+``w1:barrier:none < 0.2 * standard:barrier:none``.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lmc.core.errors import SettingError
+from lmc.core.statistics import Estimate
+
+Quantities = Mapping[tuple[str, str, str], Estimate]
+
+_QUANTITY = r"[\w.+-]+:\w+:[\w.+-]+(?:@(?:low|high))?"
+_CONDITION = re.compile(
+    rf"^({_QUANTITY})\s*(<=|>=|<|>|==)\s*(?:([\d.eE+-]+)\s*\*\s*)?({_QUANTITY}|[\d.eE+-]+)$"
+)
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim with the numbers that decide it."""
+
+    text: str
+    numbers: str
+    holds: bool
+
+
+def judge(text: str, conditions: Sequence[str], quantities: Quantities) -> Verdict:
+    """Whether every condition of a claim holds; a quantity that is undefined (NaN) makes it fail."""
+    shown, held = [], []
+    for condition in conditions:
+        left, compare, factor, right = parse(condition)
+        limit = (float(factor) if factor else 1.0) * _value(right, quantities)
+        good = bool(_COMPARE[compare](_value(left, quantities), limit))
+        held.append(good)
+        shown.append(
+            f"{_show(left, quantities)} {compare} {_limit(factor, right, limit, quantities)}{'' if good else ' (fails)'}"
+        )
+    return Verdict(text, "; ".join(shown), all(held))
+
+
+def parse(condition: str) -> tuple[str, str, str | None, str]:
+    """The parts of a condition; raises SettingError if it is not of the form above."""
+    match = _CONDITION.match(condition.strip())
+    if match is None:
+        raise SettingError(
+            f"condition {condition!r} cannot be read", "case:name:detail < 0.2 * case:name:detail"
+        )
+    return match[1], match[2], match[3], match[4]
+
+
+def _find(token: str, quantities: Quantities) -> Estimate:
+    case, name, detail = token.partition("@")[0].split(":")
+    try:
+        return quantities[case, name, detail]
+    except KeyError:
+        raise SettingError(f"{token}: was not measured") from None
+
+
+def _value(token: str, quantities: Quantities) -> float:
+    if ":" not in token:
+        return float(token)
+    found = _find(token, quantities)
+    end = token.partition("@")[2]
+    if not end:
+        return found.mean
+    # Below three pairs there is no interval, and the extreme values stand for it.
+    value = found.low if end == "low" else found.high
+    if value != value and found.values:
+        return min(found.values) if end == "low" else max(found.values)
+    return value
+
+
+def _show(token: str, quantities: Quantities) -> str:
+    if ":" not in token:
+        return token
+    return f"{token.partition('@')[0].replace(':', ' ')} {_find(token, quantities)}"
+
+
+def _limit(factor: str | None, token: str, limit: float, quantities: Quantities) -> str:
+    if ":" not in token:
+        return f"{limit:.3g}"
+    times = f"{factor} x " if factor else ""
+    return f"{times}{_show(token, quantities)}"

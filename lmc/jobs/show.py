@@ -1,0 +1,53 @@
+"""``lmc show``: everything stored about runs, as keys and values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lmc.core.errors import RunReferenceError
+from lmc.core.tables import frame
+from lmc.jobs.listing import run_row
+from lmc.jobs.outcome import Outcome, Summary, Talk
+from lmc.jobs.settings import Show, outputs_folder
+from lmc.store.references import Selection, flatten, resolve
+
+
+def run(settings: Show, talk: Talk) -> Outcome:
+    """Settings of an experiment, and of a single run its seeds, state and last losses too."""
+    import pandas as pd
+
+    if not settings.references:
+        raise RunReferenceError("no run is named", "lmc list shows what is stored")
+    rows: list[dict[str, Any]] = []
+    summaries: list[Summary] = []
+    for reference in settings.references:
+        for selection in resolve(Path(outputs_folder(settings.outputs)), reference):
+            found = _describe(selection)
+            name = selection.runs[0].experiment.name
+            rows += [{"experiment": name, **row} for row in found]
+            title = name if selection.whole else selection.runs[0].reference
+            summaries.append(Summary(title, pd.DataFrame(found)))
+    table = frame("setting", rows)
+    return Outcome("setting", {"setting": table}, tuple(settings.references), tuple(summaries))
+
+
+def _describe(selection: Selection) -> list[dict[str, str]]:
+    first = selection.runs[0]
+    facts = dict(flatten(first.experiment.settings()))
+    facts["folder"] = first.experiment.path
+    if selection.whole:
+        facts["runs"] = " ".join(f"{run.seed} ({run.status()})" for run in selection.runs)
+        facts["megabytes"] = f"{sum(run.megabytes() for run in selection.runs):.1f}"
+    else:
+        facts["folder"] = first.path
+        facts.update(flatten(first.info()))
+        facts.update(
+            {
+                key: value
+                for key, value in run_row(first).items()
+                if key not in ("experiment", "seed", "stored")
+            }
+        )
+        facts["stored epochs"] = " ".join(map(str, first.epochs()))
+    return [{"key": key, "value": "-" if value is None else str(value)} for key, value in facts.items()]
