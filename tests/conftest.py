@@ -24,6 +24,17 @@ def _filled(module, seed):
     return module
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Pico tensors gain nothing from threads, and sums do not depend on their number."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def fill():
     """Gives every tensor of a module values from a seed."""

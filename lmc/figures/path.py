@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST = 4
+# Curves that coincide are a finding (a matcher that moved nothing), so each must show through the next.
+_DASHES = ("-", (0, (6, 3)), (0, (1.5, 3)))
 
 
 def draw(table: pd.DataFrame, split: str = "test") -> Figure:
@@ -40,6 +43,7 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
             place.set_xlabel("alpha (0: A, 1: B)")
         for place in axes[:, 0]:
             place.set_ylabel(f"{split} loss")
+        axes.flat[0].set_ylim(bottom=min(0.0, float(shown["loss"].min())))
         axes.flat[0].legend(title="aligned by")
     return figure
 
@@ -48,15 +52,16 @@ def _panel(place: Axes, part: pd.DataFrame, title: str) -> None:
     import matplotlib
 
     colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
-    for colour, (match, curves) in zip(colours, part.groupby("match", sort=False), strict=False):
+    for colour, dashes, (match, curves) in zip(
+        colours, cycle(_DASHES), part.groupby("match", sort=False), strict=False
+    ):
         keys = [name for name in curves.columns if name.startswith(("experiment", "seed", "epoch"))]
         for _, curve in curves.groupby(keys):
             place.plot(curve["alpha"], curve["loss"], color=colour, linewidth=0.6, alpha=0.45)
         points = [(alpha, estimate(at["loss"])) for alpha, at in curves.groupby("alpha")]
         alphas = curves["alpha"].drop_duplicates().sort_values().to_numpy()
-        place.plot(alphas, [point.mean for _, point in points], color=colour, label=match)
+        place.plot(alphas, [point.mean for _, point in points], color=colour, linestyle=dashes, label=match)
         if points and points[0][1].low == points[0][1].low:
             low, high = [point.low for _, point in points], [point.high for _, point in points]
             place.fill_between(alphas, low, high, color=colour, alpha=0.15, linewidth=0)
     place.set_title(title, wrap=True)
-    place.set_ylim(bottom=0)

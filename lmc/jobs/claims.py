@@ -25,26 +25,41 @@ _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operato
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A claim with the numbers that decide it."""
+class Condition:
+    """One comparison with the numbers in it."""
 
     text: str
-    numbers: str
     holds: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim with the conditions that decide it."""
+
+    text: str
+    conditions: tuple[Condition, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether all conditions do."""
+        return all(condition.holds for condition in self.conditions)
+
+    @property
+    def numbers(self) -> str:
+        """The conditions on one line; those that fail say so."""
+        return "; ".join(each.text + ("" if each.holds else " (fails)") for each in self.conditions)
 
 
 def judge(text: str, conditions: Sequence[str], quantities: Quantities) -> Verdict:
     """Whether every condition of a claim holds; a quantity that is undefined (NaN) makes it fail."""
-    shown, held = [], []
+    judged = []
     for condition in conditions:
         left, compare, factor, right = parse(condition)
         limit = (float(factor) if factor else 1.0) * _value(right, quantities)
-        good = bool(_COMPARE[compare](_value(left, quantities), limit))
-        held.append(good)
-        shown.append(
-            f"{_show(left, quantities)} {compare} {_limit(factor, right, limit, quantities)}{'' if good else ' (fails)'}"
-        )
-    return Verdict(text, "; ".join(shown), all(held))
+        times = f"{factor} x " if factor and float(factor) != 1 else ""
+        shown = f"{_show(left, quantities)} {compare} {times}{_show(right, quantities)}"
+        judged.append(Condition(shown, bool(_COMPARE[compare](_value(left, quantities), limit))))
+    return Verdict(text, tuple(judged))
 
 
 def parse(condition: str) -> tuple[str, str, str | None, str]:
@@ -82,11 +97,7 @@ def _value(token: str, quantities: Quantities) -> float:
 def _show(token: str, quantities: Quantities) -> str:
     if ":" not in token:
         return token
-    return f"{token.partition('@')[0].replace(':', ' ')} {_find(token, quantities)}"
-
-
-def _limit(factor: str | None, token: str, limit: float, quantities: Quantities) -> str:
-    if ":" not in token:
-        return f"{limit:.3g}"
-    times = f"{factor} x " if factor else ""
-    return f"{times}{_show(token, quantities)}"
+    name, _, end = token.partition("@")
+    at = {"": "", "low": ", from ", "high": ", up to "}[end]
+    value = f"{at}{_value(token, quantities):.3g}" if end else f" {_find(token, quantities)}"
+    return name.replace(":", " ").replace("_", " ") + value

@@ -249,12 +249,10 @@ def _summary(
 def _claims(verdicts: list[Verdict]) -> Summary:
     import pandas as pd
 
-    rows = [
-        {
-            "claim": f"{place}. {verdict.text}",
-            "verdict": "holds" if verdict.holds else "does not hold",
-            "numbers": verdict.numbers,
-        }
-        for place, verdict in enumerate(verdicts, start=1)
-    ]
-    return Summary("claims", pd.DataFrame(rows))
+    rows = []
+    for place, verdict in enumerate(verdicts, start=1):
+        rows.append({"claim": f"{place}. {verdict.text}", "": "holds" if verdict.holds else "does not hold"})
+        for condition in verdict.conditions:
+            rows.append({"claim": f"   {condition.text}", "": "" if condition.holds else "fails"})
+    holding = sum(verdict.holds for verdict in verdicts)
+    return Summary("claims", pd.DataFrame(rows), (f"{holding} of {len(verdicts)} claims hold",))
