@@ -100,10 +100,9 @@ def bind(
     faults = [
         SettingError(f"{prefix}{key}={value}: expected {_describe(field.annotation)}, not a truth value")
         for key, value in settings.items()
-        if isinstance(value, bool)
+        if _holds_bool(value)
         and (field := schema.model_fields.get(key)) is not None
-        and bool not in (field.annotation, *typing.get_args(field.annotation))
-        and field.annotation is not Any
+        and not _takes_bool(field.annotation)
     ]
     try:
         bound = schema.model_validate(dict(settings))
@@ -174,6 +173,14 @@ def _bad_value(key: str, items: list[Any], schema: type[BaseModel], prefix: str)
         if close:
             return SettingError(f"{prefix}{key}={value}: expected {expected}", f"did you mean {close}?")
     return SettingError(f"{prefix}{key}={value}: expected {expected}")
+
+
+def _holds_bool(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, (list, tuple)) and any(map(_holds_bool, value)))
+
+
+def _takes_bool(annotation: Any) -> bool:
+    return annotation in (bool, Any) or any(map(_takes_bool, typing.get_args(annotation)))
 
 
 def _describe(annotation: Any) -> str:

@@ -14,7 +14,9 @@ MODULES = {"list": "listing"}
 
 def run(command: str, given: Mapping[str, Any], talk: Talk | None = None) -> Outcome:
     """Check the settings of ``command`` and carry it out; nothing is written if a setting is wrong."""
-    settings = compose(COMMANDS[command], given)
+    from lmc.jobs import choices
+
+    settings = compose(COMMANDS[command], given, choices.faults)
     job = import_module(f"lmc.jobs.{MODULES.get(command, command)}")
     outcome: Outcome = job.run(settings, talk or Silent())
     return outcome

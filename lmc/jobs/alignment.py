@@ -33,7 +33,7 @@ class Matcher:
     @classmethod
     def bind(cls, group: Mapping[str, Any]) -> Matcher:
         """From a settings group; raises SettingError with all faults."""
-        return cls(Choice.bind(matching.MATCHERS, group, "match", matching.GIVEN))
+        return cls(Choice.bind("match", group))
 
     @property
     def label(self) -> str:
@@ -98,7 +98,7 @@ class Lineup:
 
     @cached_property
     def moments(self) -> dict[Point, Moments]:
-        """One pass over the training data: outputs compared within pairs, inputs of costed layers within runs."""
+        """One pass over the training data: the neurons that are compared, with their cross-covariances."""
         points: dict[Point, list[tuple[int, int]]] = {}
         for group in self.groups:
             for module in group.points[self.matcher.point]:
@@ -140,7 +140,7 @@ class Lineup:
 
     @cached_property
     def costs(self) -> dict[str, list[SwapCost] | None]:
-        """Swap costs by group, one a run; None where undefined (THEORY 1: layers with FiGLU; other modules)."""
+        """Swap costs by group, one a run; None where undefined (THEORY 1: FiGLU layers)."""
         return {group.name: self._group_costs(group) for group in self.groups}
 
     def _group_costs(self, group: Group) -> list[SwapCost] | None:

@@ -68,6 +68,6 @@ def use_device(device: str, threads: int | None) -> torch.device:
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingError(
-            f"device={device}: cannot be used: {str(error).splitlines()[0]}", "auto, cpu, cuda"
+            f"device={device}: torch cannot compute there", "auto, cpu, cuda or cuda:N"
         ) from error
     return chosen

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmc import merging
 from lmc.core.errors import LmcError, RunReferenceError, raise_together
 from lmc.core.tables import frame
 from lmc.data import Dataset
@@ -33,7 +32,7 @@ from lmc.variants import Constraint
 def run(settings: Merge, talk: Talk) -> Outcome:
     """Match every run to the first, merge them, store the result; table ``history``."""
     matcher = Matcher.bind(settings.match)
-    merger = Choice.bind(merging.MERGERS, settings.merge, "merge", merging.GIVEN)
+    merger = Choice.bind("merge", settings.merge)
     runs = [
         opened
         for group in open_runs(settings.outputs, settings.references, settings.trust)

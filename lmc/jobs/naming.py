@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmc.core import registry
+from lmc.jobs import choices
 from lmc.jobs.runs import Opened
 from lmc.jobs.settings import Common, outputs_folder
 from lmc.store.identity import differing, experiment_name, fingerprint, stem_of
@@ -18,7 +18,7 @@ _ELSEWHERE = ("outputs", "device", "threads", "references", "trust", "data", "fo
 
 @dataclass(frozen=True)
 class Choice:
-    """A builder chosen from a registry, with its complete settings and those that differ from its defaults."""
+    """A builder chosen from a registry: its complete settings, and those not at their defaults."""
 
     name: str
     builder: Callable[..., Any]
@@ -26,18 +26,12 @@ class Choice:
     changed: dict[str, Any]
 
     @classmethod
-    def bind(
-        cls,
-        builders: Mapping[str, Callable[..., Any]],
-        group: Mapping[str, Any],
-        kind: str,
-        given: Iterable[str],
-    ) -> Choice:
+    def bind(cls, kind: str, group: Mapping[str, Any]) -> Choice:
         """From a settings group; raises SettingError with all faults."""
-        given = tuple(given)
-        settings = registry.bind_choice(builders, group, kind, given)
-        builder = registry.find(builders, group["name"], kind)
-        return cls(group["name"], builder, settings, differing(settings, registry.defaults(builder, given)))
+        settings, name = choices.bind(kind, group), group["name"]
+        return cls(
+            name, choices.builder(kind, name), settings, differing(settings, choices.defaults(kind, name))
+        )
 
     @property
     def label(self) -> str:

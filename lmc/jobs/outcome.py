@@ -25,8 +25,8 @@ class Outcome:
     """A job's results.
 
     ``tables`` are tidy, by kind; ``main`` names the one that is printed as data and returned by the API;
-    ``references`` name what was made (``-q``); ``summaries`` are what a person reads on a terminal. ``objective`` is what a sweeper that
-    searches minimises.
+    ``references`` name what was made (``-q``); ``summaries`` are what a person reads on a terminal;
+    ``objective`` is what a searching sweeper minimises.
     """
 
     main: str

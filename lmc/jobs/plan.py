@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from lmc import data, models, variants
-from lmc.core import registry
 from lmc.core.errors import LmcError, MismatchError, SettingError, raise_together
 from lmc.data import Dataset
+from lmc.jobs import choices
 from lmc.jobs.loading import load_data
 from lmc.jobs.settings import Train, Training, outputs_folder, seed_list
 from lmc.models.stack import state_of
@@ -132,12 +132,10 @@ def make_plan(settings: Train) -> Plan:
     faults: list[LmcError] = []
     bound: dict[str, Any] = {}
     for key, bind in {
-        "data": lambda: data.bind(settings.data["name"], _own(settings.data)),
-        "model": lambda: registry.bind_choice(models.MODELS, settings.model, "model", models.GIVEN),
-        "variant": lambda: registry.bind_choice(
-            variants.VARIANTS, settings.variant, "variant", variants.GIVEN
-        ),
-        "training": lambda: registry.bind(Training, settings.training, "training"),
+        "data": lambda: choices.bind("data", settings.data),
+        "model": lambda: choices.bind("model", settings.model),
+        "variant": lambda: choices.bind("variant", settings.variant),
+        "training": lambda: choices.bind("training", settings.training),
         "seeds": lambda: seed_list(settings.seeds),
         "start": lambda: _start(settings),
     }.items():
@@ -173,10 +171,6 @@ def make_plan(settings: Train) -> Plan:
         bound["seeds"],
         start,
     )
-
-
-def _own(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in group.items() if key != "name"}
 
 
 def _constraint(settings: Train, bound: Mapping[str, Any], model: nn.Module, example: Tensor) -> Constraint:
@@ -224,11 +218,12 @@ def _identify(
 ) -> tuple[dict[str, Any], str]:
     """The record kept in ``settings.yaml`` and the experiment's name (DESIGN 5)."""
     names = {kind: getattr(settings, kind)["name"] for kind in ("data", "model", "variant")}
-    changed_data = differing(bound["data"], {**data.defaults(names["data"]), **dict.fromkeys(data.LOCATION)})
+    changed_data = differing(
+        bound["data"], {**choices.defaults("data", names["data"]), **dict.fromkeys(data.LOCATION)}
+    )
     for key in data.LOCATION:
         changed_data.pop(key, None)
-    builder = registry.find(models.MODELS, names["model"], "model")
-    changed_model = differing(bound["model"], registry.defaults(builder, models.GIVEN))
+    changed_model = differing(bound["model"], choices.defaults("model", names["model"]))
     changed_variant = _changed_variant(settings, bound["variant"], model, dataset, constraint)
     recipe = {key: value for key, value in dataclasses.asdict(training).items() if key not in _NOT_IN_NUMBERS}
     changed_training = differing(recipe, dataclasses.asdict(Training()))
@@ -253,7 +248,7 @@ def _identify(
     name = experiment_name(stem, {} if settings.name else shown, digest)
     record = {
         "experiment": name,
-        "data": {"name": names["data"], **bound["data"]},
+        "data": {"name": names["data"], **_absolute(bound["data"])},
         "model": {"name": names["model"], **bound["model"]},
         "variant": {"name": names["variant"], **bound["variant"]},
         "training": {
@@ -269,12 +264,19 @@ def _identify(
     return record, name
 
 
+def _absolute(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with folders made absolute, so that a stored run finds its data from anywhere."""
+    return {
+        key: str(Path(value).resolve()) if key in data.LOCATION and value and Path(value).exists() else value
+        for key, value in settings.items()
+    }
+
+
 def _changed_variant(
     settings: Train, bound: Mapping[str, Any], model: nn.Module, dataset: Dataset, constraint: Constraint
 ) -> dict[str, Any]:
     """A variant's settings by what they mean: a share and the counts it stands for are one experiment."""
-    builder = registry.find(variants.VARIANTS, settings.variant["name"], "variant")
-    usual = registry.defaults(builder, variants.GIVEN)
+    usual = choices.defaults("variant", settings.variant["name"])
     if not constraint.meaning or set(usual) != set(bound):
         return differing(bound, usual)
     default = variants.build(

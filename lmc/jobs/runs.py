@@ -47,7 +47,8 @@ class Opened:
         constraint = Constraint.from_tensors(tensors)
         if constraint.digest() != self.info["constraint_digest"]:
             raise StoredFileError(
-                f"{self.run.experiment.path / 'constraints.safetensors'}: not the D, f that {self.run.reference} was trained with"
+                f"{self.run.experiment.path / 'constraints.safetensors'}: not the D, f "
+                f"that {self.run.reference} was trained with"
             )
         return constraint
 

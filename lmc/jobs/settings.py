@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -201,13 +201,20 @@ def plain_defaults(command: type[Common]) -> dict[str, Any]:
     return values
 
 
-def compose(command: type[Settings], given: Mapping[str, Any]) -> Settings:
+def compose(
+    command: type[Settings],
+    given: Mapping[str, Any],
+    check: Callable[[Mapping[str, Any]], list[LmcError]] = lambda groups: [],
+) -> Settings:
     """Checked settings of a command from a nested mapping.
 
     A group may be its choice's name alone, or a mapping; a key may be dotted (``"variant.scale"``).
 
+    Args:
+        check: gives the faults of the groups, to be reported beside those of the command's own keys.
+
     Raises:
-        SettingError: all faults of the command's own keys, reported together.
+        SettingError: all faults, together.
     """
     nested = _unfold(given)
     chosen = groups(command)
@@ -228,11 +235,7 @@ def compose(command: type[Settings], given: Mapping[str, Any]) -> Settings:
         bound = bind(command, nested)
     except LmcError as error:
         faults.extend(SettingError(line) for line in str(error).splitlines())
-    if "training" in nested and command is Train:
-        try:
-            bind(Training, nested["training"], "training")
-        except LmcError as error:
-            faults.extend(SettingError(line) for line in str(error).splitlines())
+    faults += check({key: nested[key] for key in chosen if key in nested})
     raise_together(faults)
     return command(**bound)
 

@@ -123,7 +123,8 @@ def summary(title: str, runs: pd.DataFrame) -> Summary:
         shown[f"{split} loss"] = [f"{value:.4f}" for value in runs[f"{split}_loss"]]
         if runs[f"{split}_accuracy"].notna().any():
             shown[f"{split} accuracy"] = [f"{value:.2%}" for value in runs[f"{split}_accuracy"]]
-    shown["seconds"] = [f"{value:.1f}" for value in runs["seconds"]]
+    if runs["seconds"].notna().any():
+        shown["seconds"] = [f"{value:.1f}" for value in runs["seconds"]]
     return Summary(title, shown)
 
 

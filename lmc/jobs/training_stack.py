@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -179,7 +180,7 @@ class TrainingStack:
         self.trainee.module.train()
         self.fit.run((), stopped)
         batches = -(-len(self.plan.dataset.train) // self.plan.training.batch_size)
-        spent = [after - before for before, after in zip(taken, taken[1:])][1:] or [0.0]
+        spent = [after - before for before, after in pairwise(taken)][1:] or [0.0]
         return sorted(spent)[len(spent) // 2] * batches * self.remaining
 
 
@@ -224,7 +225,7 @@ class _Keeper:
                 member.run.write_info(status="diverged", diverged_at=epoch.number, seconds=self._elapsed())
                 (member.run.path / "state.safetensors").unlink(missing_ok=True)
                 self.talk.say(
-                    f"warning: {member.run.reference} diverged in epoch {epoch.number}: its loss is not finite"
+                    f"warning: {member.run.reference} diverged in epoch {epoch.number}: no finite loss"
                 )
         if stored:
             self._checkpoint(epoch.number)
@@ -306,7 +307,7 @@ class _Keeper:
 
 
 def memory_of_run(plan: Plan) -> int:
-    """Bytes one run takes in training: weights, gradients, two moments, D, f, a copy, and a batch's activations."""
+    """Bytes one run takes in training: seven numbers a weight (moments, D, f, ...), and activations."""
     module = plan.build(plan.seeds[0])
     weights = sum(tensor.numel() for tensor in module.parameters())
     batch = plan.training.batch_size * activation_size(module, torch.Size(plan.dataset.input_shape))

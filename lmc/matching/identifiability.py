@@ -16,7 +16,7 @@ RANDOM_PERMUTATIONS = 100
 
 @dataclass(frozen=True)
 class SwapCost:
-    """What exchanging two neurons of a group adds in one run: ``delta`` (n, n), against ``own`` C[i, i] (n,)."""
+    """What exchanging two neurons adds in one run: ``delta`` (n, n), against ``own`` C[i, i] (n,)."""
 
     delta: Tensor
     own: Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import torch
@@ -25,7 +26,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         hidden = widths[1:-1]
-        self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in zip(widths, widths[1:]))
+        self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(NORMS[norm](width, affine) for width in hidden)
         self.activations = nn.ModuleList(ACTIVATIONS[activation]() for _ in hidden)
         self.dropout = nn.Dropout(dropout)

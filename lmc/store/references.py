@@ -99,10 +99,11 @@ def _suggest(name: str, stored: list[Experiment]) -> str:
 def _differences(matched: list[Experiment]) -> list[tuple[Experiment, str]]:
     """How several experiments differ from one another, by their flat settings."""
     flat = [(item, flatten(item.settings())) for item in matched]
-    keys = sorted({key for _, settings in flat for key in settings})
+    derived = ("experiment", "constraint_digest", "sources")
+    keys = dict.fromkeys(key for _, settings in flat for key in settings if key not in derived)
     telling = [key for key in keys if len({str(settings.get(key)) for _, settings in flat}) > 1]
     return [
-        (item, ", ".join(f"{key}={settings.get(key)}" for key in telling[:6]) or "the data differ")
+        (item, ", ".join(f"{key}={settings[key]}" for key in telling if settings.get(key) is not None)[:120])
         for item, settings in flat
     ]
 

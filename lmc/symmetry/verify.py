@@ -45,7 +45,7 @@ def verify(model: nn.Module, groups: Groups, example_input: Tensor) -> None:
             difference = (functional_call(double, moved, (inputs,)) - expected).abs().max()
             if not difference <= TOLERANCE * (1 + expected.abs().max()):
                 raise JobError(
-                    f"permuting the neurons of {group.name} changes the network's outputs by {difference:.2g}",
+                    f"permuting the neurons of {group.name} changes the outputs by {difference:.2g}",
                     "its group names the wrong axes",
                 )
             if group.size > 1 and all(torch.equal(moved[name], state[name]) for name, _ in group.axes):

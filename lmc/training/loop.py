@@ -47,12 +47,13 @@ class Batch:
 class Objective(Protocol):
     """Mean loss (K,), differentiable, and mean accuracy (K,) of every run on its batch."""
 
-    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]: ...
+    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Evaluate one batch."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What the loop knows at the end of an epoch; ``loss`` and ``accuracy`` are means over its batches, (K,)."""
+    """The end of an epoch; ``loss`` and ``accuracy`` are means over its batches, (K,)."""
 
     number: int
     loss: Tensor
@@ -197,7 +198,7 @@ class Fit:
 
 
 def batch_bounds(samples: int, batch_size: int) -> list[tuple[int, int]]:
-    """Start and end of each batch; a last batch of a single sample is left out, as BatchNorm cannot use it."""
+    """Start and end of each batch; a last one of a single sample is left out, as BatchNorm cannot use it."""
     steps = max(1, math.ceil(samples / batch_size))
     bounds = [(start * batch_size, min((start + 1) * batch_size, samples)) for start in range(steps)]
     if len(bounds) > 1 and batch_size > 1 and bounds[-1][1] - bounds[-1][0] == 1:

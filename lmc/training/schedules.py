@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment of training, in epochs: ``done`` of ``total``, with ``epoch`` whole ones and step size ``step``."""
+    """A moment of training, in epochs: ``done`` of ``total``, ``epoch`` whole ones; a step is ``step``."""
 
     epoch: int
     done: float

@@ -72,8 +72,9 @@ def _counts(
                     f"variant.num_fixed={value}: outside [0, 1] at {layer}", "a share, or a whole number"
                 )
             )
+            continue
         count = round(value * size) if isinstance(value, float) else value
-        if not faults and not 0 <= count <= size:
+        if not 0 <= count <= size:
             faults.append(
                 SettingError(f"variant.num_fixed={count}: {layer} has {size} inputs", f"at most {size}")
             )
