@@ -180,7 +180,7 @@ def _holds_bool(value: Any) -> bool:
 
 
 def _takes_bool(annotation: Any) -> bool:
-    return annotation in (bool, Any) or any(map(_takes_bool, typing.get_args(annotation)))
+    return annotation in (bool, Any, object, list, tuple) or any(map(_takes_bool, typing.get_args(annotation)))
 
 
 def _describe(annotation: Any) -> str:

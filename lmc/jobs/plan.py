@@ -160,7 +160,7 @@ def make_plan(settings: Train) -> Plan:
     constraint = _constraint(settings, bound["variant"], model, example)
     record, name = _identify(settings, bound, training, dataset, model, constraint, start)
     folder = Path(outputs_folder(settings.outputs)).resolve() / "train" / name
-    return Plan(
+    plan = Plan(
         settings,
         training,
         dataset,
@@ -171,6 +171,10 @@ def make_plan(settings: Train) -> Plan:
         bound["seeds"],
         start,
     )
+    if start is not None:
+        for seed in plan.seeds:
+            plan.initial_state(seed)
+    return plan
 
 
 def _constraint(settings: Train, bound: Mapping[str, Any], model: nn.Module, example: Tensor) -> Constraint:

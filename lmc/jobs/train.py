@@ -37,6 +37,7 @@ def run(settings: Train, talk: Talk) -> Outcome:
         {"run": table, "history": _history([plan])},
         plan.references(),
         (summary(plan.experiment.name, table),),
+        objective=float(table["val_loss"].mean()),
     )
 
 
@@ -147,7 +148,7 @@ def _dry_run(plan: Plan, talk: Talk) -> Outcome:
         {"key": "remaining seeds", "value": " ".join(map(str, pending)) or "none"},
         {"key": "epochs each", "value": str(plan.training.epochs)},
         {"key": "estimated seconds", "value": f"{seconds:.0f}"},
-        {"key": "estimated disk MB", "value": f"{disk:.1f}"},
+        {"key": "estimated disk MB", "value": f"{disk:.3g}"},
         {"key": "estimated memory MB", "value": f"{memory_of_run(plan) * len(pending) / 1e6:.0f}"},
         {"key": "weights per network", "value": str(parameters)},
     ]

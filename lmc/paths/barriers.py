@@ -25,7 +25,7 @@ def barriers(alpha: ArrayLike, loss: ArrayLike, accuracy: ArrayLike) -> dict[str
     l, losses, accuracies = (np.asarray(values, dtype=float) for values in (alpha, loss, accuracy))  # noqa: E741
     if not len(l) == len(losses) == len(accuracies):
         raise LmcError(f"{len(l)} alphas, {len(losses)} losses, {len(accuracies)} accuracies: lengths differ")
-    if len(l) < 2 or l[0] != 0 or l[-1] != 1 or (np.diff(l) <= 0).any():
+    if len(l) < 2 or l[0] != 0 or l[-1] != 1 or not (np.diff(l) > 0).all():
         raise LmcError("alphas do not increase from 0 to 1")
     excess = losses - ((1 - l) * losses[0] + l * losses[-1])
     middle = np.flatnonzero(np.isclose(l, 0.5, rtol=0, atol=1e-12))

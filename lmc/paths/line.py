@@ -52,15 +52,21 @@ def scan(
         points = reestimate(module, points, statistics)
     example = next(inputs[:1] for inputs, _ in splits.values() if len(inputs))
     first = first_linear(module, a, example)
-    replace = None if first is None else _shared(module, first, a, b, alphas)
+    replace = None if first is None else _shared(*first, a, b, alphas)
     return {
         name: evaluate(module, points, inputs, targets, losses, correct, replace)
         for name, (inputs, targets) in splits.items()
     }
 
 
-def first_linear(module: nn.Module, state: Mapping[str, Tensor], example: Tensor) -> str | None:
-    """The ``nn.Linear`` that reads the data as they are (reshaped at most), if there is one."""
+def first_linear(
+    module: nn.Module, state: Mapping[str, Tensor], example: Tensor
+) -> tuple[str, torch.Size] | None:
+    """The ``nn.Linear`` that reads the data as they are (reshaped at most), if there is one.
+
+    Returns:
+        its name, and the shape it reads a sample in.
+    """
     device = next(iter(state.values())).device
     example = example.to(device)
     layers = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
@@ -75,23 +81,21 @@ def first_linear(module: nn.Module, state: Mapping[str, Tensor], example: Tensor
         )
     module.train(training)
     for (name, _), value in seen.items():
-        if value.data_ptr() == example.data_ptr() and value.numel() == example.numel():
-            return name
+        same = value.data_ptr() == example.data_ptr() and value.numel() == example.numel()
+        if same and value.shape[1] == 1:
+            return name, value.shape[2:]
     return None
 
 
 def _shared(
-    module: nn.Module, name: str, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
+    name: str, shape: torch.Size, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
 ) -> Callable[[Tensor], Mapping[str, Tensor]]:
-    layer = module.get_submodule(name)
-    assert isinstance(layer, nn.Linear)
-
     def outputs(x: Tensor) -> Mapping[str, Tensor]:
-        flat = x.reshape(len(x), -1, layer.in_features).squeeze(1)
+        read = x.reshape(len(x), *shape)
         ends = [
-            nn.functional.linear(flat, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
+            nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
         ]
-        weight = torch.tensor(alphas, dtype=x.dtype, device=x.device).view(-1, *[1] * flat.dim())
+        weight = torch.tensor(alphas, dtype=x.dtype, device=x.device).view(-1, *[1] * read.dim())
         return {name: (1 - weight) * ends[0] + weight * ends[1]}
 
     return outputs

@@ -101,7 +101,8 @@ def _differences(matched: list[Experiment]) -> list[tuple[Experiment, str]]:
     flat = [(item, flatten(item.settings())) for item in matched]
     derived = ("experiment", "constraint_digest", "sources")
     keys = dict.fromkeys(key for _, settings in flat for key in settings if key not in derived)
-    telling = [key for key in keys if len({str(settings.get(key)) for _, settings in flat}) > 1]
+    values = {key: {str(found[key]) for _, found in flat if found.get(key) is not None} for key in keys}
+    telling = [key for key in keys if len(values[key]) > 1]
     return [
         (item, ", ".join(f"{key}={settings[key]}" for key in telling if settings.get(key) is not None)[:120])
         for item, settings in flat

@@ -152,7 +152,7 @@ class Fit:
     def _end_epoch(self, hooks: Sequence[Hook], steps: int) -> None:
         position = self.position
         loss = position.loss / max(position.samples, 1)
-        self.alive &= torch.isfinite(loss).cpu()
+        self.alive = self.alive & torch.isfinite(loss).cpu()
         rate = self.rate(position.epoch, steps - 1, steps)
         ended = Epoch(
             position.epoch + 1, loss, position.accuracy / max(position.samples, 1), rate, self.alive

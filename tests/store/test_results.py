@@ -1,0 +1,49 @@
+"""Tables of many jobs as one."""
+
+import pytest
+
+from lmc.core.tables import columns, frame
+from lmc.store import files, results
+from lmc.store.experiments import Experiment
+
+
+def _barrier(a, b, **values):
+    pair = {"experiment_a": a, "seed_a": 0, "epoch_a": 1, "experiment_b": b, "seed_b": 1, "epoch_b": 1}
+    return {**pair, "match": "none", "split": "test", **values}
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    one = frame("barrier", [_barrier("x", "x", loss_barrier=0.5), _barrier("x", "y", loss_barrier=0.7)])
+    results.write(tmp_path / "path" / "one", {"a": 1}, {"barrier": one}, {"permutations": {}})
+    results.write(tmp_path / "path" / "two", {"a": 2}, {"barrier": frame("barrier", [_barrier("x", "x", loss_barrier=0.5)])})
+    for name in ("x", "y"):
+        experiment = Experiment(tmp_path / "train" / name)
+        experiment.write({}, {})
+        experiment.run(0).write_info(status="done")
+        row = {"experiment": name, "seed": 0, "epoch": 1, "split": "test", "loss": 0.1}
+        files.write_table(experiment.run(0).path / "history.parquet", frame("history", [row]))
+    return tmp_path
+
+
+def test_what_a_job_writes(outputs):
+    folder = outputs / "path" / "one"
+    assert {item.name for item in folder.iterdir()} == {"settings.yaml", "barrier.parquet", "permutations.safetensors"}
+    assert files.read_yaml(folder / "settings.yaml") == {"a": 1}
+    assert results.stored_kinds(outputs) == ["barrier", "history"]
+
+
+def test_a_fact_of_two_jobs_is_collected_once(outputs):
+    table = results.collect(outputs, "barrier", None)
+    assert [*table.columns] == columns("barrier")
+    assert table.loss_barrier.tolist() == [0.5, 0.7]
+    assert table.midpoint_barrier.isna().all()
+
+
+def test_a_row_must_speak_of_the_named_experiments(outputs):
+    assert results.collect(outputs, "barrier", ["x"]).loss_barrier.tolist() == [0.5]
+    assert results.collect(outputs, "barrier", ["x", "y"]).loss_barrier.tolist() == [0.5, 0.7]
+    assert results.collect(outputs, "barrier", ["y"]).empty
+    assert results.collect(outputs, "history", None).experiment.tolist() == ["x", "y"]
+    assert results.collect(outputs, "history", ["y"]).experiment.tolist() == ["y"]
+    assert [*results.collect(outputs, "path", None).columns] == columns("path")
