@@ -97,17 +97,18 @@ def bind(
     """
     schema = _schema(builder, tuple(given))
     prefix = f"{where}." if where else ""
-    faults = [
-        SettingError(f"{prefix}{key}={value}: expected {_describe(field.annotation)}, not a truth value")
+    truths = {
+        key: SettingError(f"{prefix}{key}={value}: expected {_describe(field.annotation)}, not a truth value")
         for key, value in settings.items()
         if _holds_bool(value)
         and (field := schema.model_fields.get(key)) is not None
         and not _takes_bool(field.annotation)
-    ]
+    }
+    faults = list(truths.values())
     try:
         bound = schema.model_validate(dict(settings))
     except ValidationError as error:
-        faults.extend(_explain(error, schema, prefix))
+        faults.extend(_explain(error, schema, prefix, truths))
     raise_together(faults)
     return {name: getattr(bound, name) for name in schema.model_fields}
 
@@ -136,10 +137,13 @@ def _schema(builder: Callable[..., Any], given: tuple[str, ...]) -> type[BaseMod
     return create_model(getattr(builder, "__name__", "builder"), __config__=_CONFIG, **fields)
 
 
-def _explain(error: ValidationError, schema: type[BaseModel], prefix: str) -> list[SettingError]:
+def _explain(
+    error: ValidationError, schema: type[BaseModel], prefix: str, explained: Iterable[str]
+) -> list[SettingError]:
     by_key: dict[str, list[Any]] = {}
     for item in error.errors():
-        by_key.setdefault(str(item["loc"][0]), []).append(item)
+        if str(item["loc"][0]) not in explained:
+            by_key.setdefault(str(item["loc"][0]), []).append(item)
     faults = []
     for key, items in by_key.items():
         first = items[0]
@@ -180,7 +184,9 @@ def _holds_bool(value: Any) -> bool:
 
 
 def _takes_bool(annotation: Any) -> bool:
-    return annotation in (bool, Any, object, list, tuple) or any(map(_takes_bool, typing.get_args(annotation)))
+    return annotation in (bool, Any, object, list, tuple) or any(
+        map(_takes_bool, typing.get_args(annotation))
+    )
 
 
 def _describe(annotation: Any) -> str:

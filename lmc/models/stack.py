@@ -87,6 +87,19 @@ def forward(
     return vmap(call, in_dims=(0, None if shared else 0, 0))(dict(tensors), inputs, known)
 
 
+def portions(tensors: Mapping[str, Tensor]) -> Iterator[tuple[slice, State]]:
+    """The stack in the portions that evaluate fastest: on a CPU one run at a time, elsewhere all at once.
+
+    Under vmap the scale of a norm and the bias of a layer are passes of their own over all activations,
+    and these leave the cache. Measured on the MNIST MLP: one at a time takes 0.85 of the time of vmap.
+    """
+    runs = size(tensors)
+    together = 1 if next(iter(tensors.values())).device.type == "cpu" else runs
+    for start in range(0, runs, together):
+        rows = slice(start, start + together)
+        yield rows, {name: tensor[rows] for name, tensor in tensors.items()}
+
+
 @contextmanager
 def _replaced(part: nn.Module, value: Tensor) -> Iterator[None]:
     part.forward = lambda *args, **keywords: value  # type: ignore[method-assign]

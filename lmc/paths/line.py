@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lmc.models.stack import State, forward
 from lmc.recording import evaluate, reestimate
-from lmc.recording.evaluation import Losses
+from lmc.recording.evaluation import Losses, Rows
 
 Split = tuple[Tensor, Tensor]
 
@@ -22,7 +22,7 @@ def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequen
             points[name] = first.expand(len(alphas), *first.shape).clone()
             continue
         weight = torch.tensor(alphas, dtype=first.dtype, device=first.device).view(-1, *[1] * first.dim())
-        points[name] = (1 - weight) * first + weight * b[name]
+        points[name] = torch.lerp(first, b[name], weight)
     return points
 
 
@@ -87,15 +87,29 @@ def first_linear(
     return None
 
 
+class _Between:
+    """The points of a line between two tensors, computed when asked for; the ends are exact."""
+
+    def __init__(self, start: Tensor, end: Tensor, weights: Tensor) -> None:
+        self.start, self.end = start, end
+        self.weights = weights.view(-1, *[1] * start.dim())
+
+    def __getitem__(self, points: slice) -> Tensor:
+        """(L, *shape) for some of the L points."""
+        return torch.lerp(self.start, self.end, self.weights[points])
+
+
 def _shared(
-    name: str, shape: torch.Size, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
-) -> Callable[[Tensor], Mapping[str, Tensor]]:
-    def outputs(x: Tensor) -> Mapping[str, Tensor]:
-        read = x.reshape(len(x), *shape)
+    module: nn.Module, name: str, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
+) -> Callable[[Tensor], Mapping[str, Rows]]:
+    layer = module.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
+
+    def outputs(x: Tensor) -> Mapping[str, Rows]:
+        flat = x.reshape(len(x), -1, layer.in_features).squeeze(1)
         ends = [
-            nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
+            nn.functional.linear(flat, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
         ]
-        weight = torch.tensor(alphas, dtype=x.dtype, device=x.device).view(-1, *[1] * read.dim())
-        return {name: (1 - weight) * ends[0] + weight * ends[1]}
+        return {name: _Between(*ends, torch.tensor(alphas, dtype=x.dtype, device=x.device))}
 
     return outputs

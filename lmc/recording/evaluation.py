@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import chunk, forward, size
+from lmc.models.stack import chunk, forward, portions
 
 Losses = Callable[[Tensor, Tensor], Tensor]
+
+
+class Rows(Protocol):
+    """A stack (K, ...) of which some runs at a time are asked for: a tensor, or what computes its rows."""
+
+    def __getitem__(self, runs: slice, /) -> Tensor: ...
 
 
 def evaluate(
@@ -20,7 +27,7 @@ def evaluate(
     targets: Tensor,
     losses: Losses,
     correct: Losses,
-    replace: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
+    replace: Callable[[Tensor], Mapping[str, Rows]] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Mean loss (K,) and accuracy (K,) in float64, in evaluation mode; NaN for an empty split.
 
@@ -30,20 +37,24 @@ def evaluate(
         losses, correct: outputs (K, B, ...) and targets (K, B, ...) to (K, B).
         replace: from a batch, outputs (K, B, ...) of modules that need not be computed run by run.
     """
-    runs = size(tensors)
+    parts = list(portions(tensors))
+    runs, together = parts[-1][0].stop, parts[0][0].stop
     device = next(iter(tensors.values())).device
     loss = torch.zeros(runs, dtype=torch.float64, device=device)
     accuracy = torch.zeros_like(loss)
     training = module.training
     module.eval()
     with torch.no_grad():
-        step = chunk(len(inputs), runs * activation_size(module, inputs.shape[1:])) if len(inputs) else 1
+        step = chunk(len(inputs), together * activation_size(module, inputs.shape[1:])) if len(inputs) else 1
         for start in range(0, len(inputs), step):
             x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
-            outputs, _ = forward(module, tensors, x, replace=replace(x) if replace else None)
-            y = y.expand(runs, *y.shape)
-            loss += losses(outputs, y).double().sum(dim=1)
-            accuracy += correct(outputs, y).double().sum(dim=1)
+            known = replace(x) if replace else {}
+            for rows, part in parts:
+                here = {name: value[rows] for name, value in known.items()}
+                outputs, _ = forward(module, part, x, replace=here)
+                shared = y.expand(len(outputs), *y.shape)
+                loss[rows] += losses(outputs, shared).double().sum(dim=1)
+                accuracy[rows] += correct(outputs, shared).double().sum(dim=1)
     module.train(training)
     samples = len(inputs) or math.nan
     return (loss / samples).cpu(), (accuracy / samples).cpu()

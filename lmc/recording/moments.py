@@ -8,15 +8,18 @@ so that a large mean costs no digits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import Point, chunk, forward, size
+from lmc.models.stack import Point, chunk, forward, portions
 
 RunPair = tuple[int, int]
+
+# Bytes of recorded features held at once. Measured: half of what evaluation takes stays in the cache.
+_BUDGET = 24 << 20
 
 
 @dataclass(frozen=True)
@@ -51,28 +54,27 @@ class MomentStream:
         self.pairs = list(dict.fromkeys(pairs))
         self.count = 0
 
-    def add(self, features: Tensor) -> None:
-        """Take in (K, B, n) features of any float type."""
-        x = features.double()
-        new = x.shape[1]
+    def add(self, features: Tensor | Sequence[Tensor]) -> None:
+        """Take in (K, B, n) features of any float type, or the runs' (B, n) one by one."""
+        runs, (new, n) = len(features), features[0].shape
         if new == 0:
             return
+        x = torch.empty(runs, new, n, dtype=torch.float64, device=features[0].device)
+        for run in range(runs):
+            x[run].copy_(features[run])
         if self.count == 0:
-            runs, _, n = x.shape
             self._mean = x.new_zeros(runs, n)
             self._square = x.new_zeros(runs, n)
             self._cross = x.new_zeros(len(self.pairs), n, n)
-            self._first = torch.tensor([a for a, _ in self.pairs], dtype=torch.long, device=x.device)
-            self._second = torch.tensor([b for _, b in self.pairs], dtype=torch.long, device=x.device)
         mean = x.mean(dim=1)
-        x = x - mean[:, None]
+        x -= mean[:, None]
         delta = mean - self._mean
         weight = self.count * new / (self.count + new)
-        self._square += x.square().sum(dim=1) + weight * delta.square()
-        for place, (a, b) in enumerate(self.pairs):
-            self._cross[place].addmm_(x[a].mT, x[b])
-        if self.pairs:
-            self._cross += weight * delta[self._first, :, None] * delta[self._second, None, :]
+        for run in range(runs):
+            self._square[run] += x[run].square().sum(dim=0) + weight * delta[run].square()
+        for cross, (a, b) in zip(self._cross, self.pairs, strict=True):
+            cross.addmm_(x[a].mT, x[b])
+            cross.addr_(delta[a], delta[b], alpha=weight)
         self._mean += delta * (new / (self.count + new))
         self.count += new
 
@@ -105,13 +107,14 @@ def record(
     training = module.training
     module.eval()
     with torch.no_grad():
+        parts = list(portions(tensors))
         widths = _widths(module, tensors, inputs[:1].to(device), points)
-        step = chunk(len(inputs), size(tensors) * widths, itemsize=8)
+        step = chunk(len(inputs), parts[-1][0].stop * widths, itemsize=8, budget=_BUDGET)
         for start in range(0, len(inputs), step):
             batch = inputs[start : start + step].to(device)
-            _, seen = forward(module, tensors, batch, capture=points)
+            seen = [forward(module, part, batch, capture=points)[1] for _, part in parts]
             for point, stream in streams.items():
-                stream.add(features(seen[point]))
+                stream.add([run for part in seen for run in features(part[point])])
     module.train(training)
     return {point: stream.finish() for point, stream in streams.items()}
 

@@ -226,6 +226,8 @@ def at_epoch(run: Run, epoch: int | None) -> int:
                 f"{run.reference} is {run.status()}, not done",
                 "train it again to finish it, or name a stored epoch with @",
             )
+        if not stored:
+            raise RunReferenceError(f"{run.reference}: its weights are gone", "force=true trains it again")
         return stored[-1]
     if epoch not in stored:
         listed = ", ".join(map(str, stored)) or "none"

@@ -98,7 +98,9 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except (ValueError, OSError) as error:
         raise StoredFileError(f"{path}: cannot be read as JSON: {error}") from error
-    return dict(content)
+    if not isinstance(content, dict):
+        raise StoredFileError(f"{path}: holds no JSON object")
+    return content
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def resolve(outputs: Path, reference: str) -> list[Selection]:
     Raises:
         RunReferenceError: nothing matches (with the near miss), or several do (with how they differ).
     """
-    match = _REFERENCE.match(reference)
+    match = _REFERENCE.match(reference.rstrip("/"))
     assert match is not None
     name, seed, epoch = match["experiment"], match["seed"], match["epoch"]
     at = None if epoch is None else int(epoch)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from lmc.core.errors import LmcError
 from lmc.core.linear_algebra import coherence
-from lmc.costs import principal_subspace, realisation_cost, swap_cost
-from lmc.costs import mahalanobis
+from lmc.costs import mahalanobis, principal_subspace, realisation_cost, swap_cost
 from lmc.recording import MomentStream
 
 
@@ -132,7 +131,9 @@ def test_a_rotation_of_the_basis_changes_no_cost(rng):
 @pytest.mark.parametrize("ratio", [0.3, 0.9, 0.999, 1.0])
 @pytest.mark.parametrize("count", [200, 7])
 def test_the_subspace_is_that_of_an_svd(rng, ratio, count):
-    x = torch.randn(count, 10, generator=rng, dtype=torch.float64) @ torch.diag(torch.linspace(3, 0.1, 10).double())
+    x = torch.randn(count, 10, generator=rng, dtype=torch.float64) @ torch.diag(
+        torch.linspace(3, 0.1, 10).double()
+    )
     x = x @ torch.randn(10, 10, generator=rng, dtype=torch.float64) + 100
     found = principal_subspace(x, ratio)
     centred = x - x.mean(0)
@@ -179,7 +180,9 @@ def test_inputs_that_span_nothing_are_refused():
 @given(st.integers(1, 8), st.integers(0, 1000), st.data())
 def test_coherence_lies_between_its_bounds(d, seed, data):
     k = data.draw(st.integers(1, d))
-    basis = torch.linalg.qr(torch.randn(d, k, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)).Q
+    basis = torch.linalg.qr(
+        torch.randn(d, k, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    ).Q
     rows = [sum(float(value) ** 2 for value in row) for row in basis]
     assert coherence(basis) == pytest.approx(max(rows))
     assert k / d - 1e-12 <= coherence(basis) <= 1 + 1e-12

@@ -365,8 +365,9 @@ def test_a_network_of_ones_own_needs_trust_to_be_opened_again(
 
 
 COMMAND = [
-    sys.executable, "-m", "lmc.cli", "train", "seeds=2", "model.hidden=[64,64]", "training.epochs=60", "threads=1",
-]  # fmt: skip
+    *(sys.executable, "-m", "lmc.cli", "train", "seeds=2"),
+    *("model.hidden=[64,64]", "training.epochs=40", "threads=1"),
+]
 
 
 def wait_for(outputs: Path, pattern: str) -> None:
@@ -381,20 +382,22 @@ def wait_for(outputs: Path, pattern: str) -> None:
 def test_interrupted_and_killed_processes_lose_nothing(outputs: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(COMMAND, stderr=subprocess.PIPE, text=True)
     wait_for(outputs, "train/*/1/epoch-0000.safetensors")
+    process.send_signal(signal.SIGSTOP)
     second = subprocess.Popen(COMMAND, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    time.sleep(4)
+    assert second.stderr is not None
+    assert f"process {process.pid} on" in second.stderr.readline()
+    second.kill()
+    second.communicate()
+    process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "the same command goes on from there" in stderr
-    time.sleep(1)
-    second.kill()
-    assert f"process {process.pid} on" in second.communicate(timeout=60)[1]
     done = subprocess.run(COMMAND, capture_output=True, text=True, check=True)
     assert done.stdout.count(",done,") == 2
     table = run(
-        "train", {**tiny(seeds=2, model={"hidden": [64, 64]}, training={"epochs": 60}), "outputs": "whole"}
+        "train", {**tiny(seeds=2, model={"hidden": [64, 64]}, training={"epochs": 40}), "outputs": "whole"}
     )
     name = table.references[0]
     for seed in (0, 1):
-        assert_equal(weights(outputs, seed, 60, name=name), weights(tmp_path / "whole", seed, 60, name=name))
+        assert_equal(weights(outputs, seed, 40, name=name), weights(tmp_path / "whole", seed, 40, name=name))

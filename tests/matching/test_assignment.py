@@ -28,7 +28,9 @@ NUMBERS = st.floats(-1e3, 1e3)
 @st.composite
 def matrices(draw, smallest=1, largest=5):
     n = draw(st.integers(smallest, largest))
-    return torch.tensor(draw(st.lists(NUMBERS, min_size=n * n, max_size=n * n)), dtype=torch.float64).view(n, n)
+    return torch.tensor(draw(st.lists(NUMBERS, min_size=n * n, max_size=n * n)), dtype=torch.float64).view(
+        n, n
+    )
 
 
 @st.composite
@@ -56,7 +58,9 @@ def _is_permutation(p):
 def test_as_good_as_the_best_of_all_permutations(similarity):
     found = match_activations(similarity)
     assert _is_permutation(found)
-    assert math.isclose(objective(similarity, found) * len(found), _best(similarity), rel_tol=1e-9, abs_tol=1e-9)
+    assert math.isclose(
+        objective(similarity, found) * len(found), _best(similarity), rel_tol=1e-9, abs_tol=1e-9
+    )
 
 
 @given(masked())

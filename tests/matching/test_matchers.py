@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from lmc import symmetry
 from lmc.costs import principal_subspace, realisation_cost, swap_cost
 from lmc.matching import MATCHERS, Evidence, match_activations
-from lmc.matching.identifiability import SwapCost, identifiable, admissible
+from lmc.matching.identifiability import SwapCost, admissible, identifiable
 from lmc.matching.similarity import SIMILARITIES, absolute_pearson, constant, dot, pearson
-from lmc.models.stack import forward, stack_states, state_of
+from lmc.models.stack import forward, stack_states
 from lmc.recording import MomentStream, record
 from lmc.variants import Constraint, build
 
@@ -70,7 +69,10 @@ def _evidence(model, constraint, states, inputs, similarity="pearson", point="ac
     def costs():
         if constraint.mixings:
             return {group.name: None for group in groups}
-        return {group.name: [_cost(model, constraint, state, group.name, inputs) for state in states] for group in groups}
+        return {
+            group.name: [_cost(model, constraint, state, group.name, inputs) for state in states]
+            for group in groups
+        }
 
     return Evidence(groups, states, measured, costs)
 
@@ -93,7 +95,9 @@ def planted(pico, pico_states, samples, rng):
         p = {group.name: torch.randperm(group.size, generator=rng) for group in groups}
         copy = symmetry.apply(groups, p, state)
         copy = {
-            name: value + noise * torch.randn(value.shape, generator=rng) if value.is_floating_point() else value
+            name: value + noise * torch.randn(value.shape, generator=rng)
+            if value.is_floating_point()
+            else value
             for name, value in copy.items()
         }
         return model, state, copy, {name: value.argsort() for name, value in p.items()}, inputs
@@ -110,7 +114,9 @@ def test_a_planted_permutation_is_found_and_undone(planted, matcher, point, norm
     first, found = MATCHERS[matcher](evidence)
     groups = evidence.groups
     assert all(torch.equal(first[name], value) for name, value in groups.identity().items())
-    assert {name: value.tolist() for name, value in found.items()} == {n: v.tolist() for n, v in wanted.items()}
+    assert {name: value.tolist() for name, value in found.items()} == {
+        n: v.tolist() for n, v in wanted.items()
+    }
     assert any(not torch.equal(found[name], value) for name, value in groups.identity().items())
     aligned = symmetry.apply(groups, found, copy)
     for name, value in state.items():
@@ -121,7 +127,9 @@ def test_a_standard_network_matched_by_identifiability_is_matched_by_activations
     evidence = _evidence(pico(), Constraint(), pico_states(3), samples(200)[0])
     by_cost, plain = MATCHERS["identifiability"](evidence), MATCHERS["activation"](evidence)
     for one, other in zip(by_cost, plain, strict=True):
-        assert {name: value.tolist() for name, value in one.items()} == {n: v.tolist() for n, v in other.items()}
+        assert {name: value.tolist() for name, value in one.items()} == {
+            n: v.tolist() for n, v in other.items()
+        }
     assert any(not torch.equal(plain[1][name], value) for name, value in evidence.groups.identity().items())
 
 
@@ -135,7 +143,9 @@ def test_a_fully_identifiable_layer_stays(planted, samples):
     evidence = _evidence(model, syre, states, inputs)
     for costs in evidence.costs.values():
         assert identifiable(admissible(costs)).all()
-    shuffled = Evidence(evidence.groups, states, lambda a, b, name: evidence.similarity(a, b, name).flip(1), evidence.costs_of)
+    shuffled = Evidence(
+        evidence.groups, states, lambda a, b, name: evidence.similarity(a, b, name).flip(1), evidence.costs_of
+    )
     stay = evidence.groups.identity()
     found = MATCHERS["identifiability"](shuffled)[1]
     assert {name: value.tolist() for name, value in found.items()} == {n: v.tolist() for n, v in stay.items()}
@@ -148,7 +158,9 @@ def test_tau_opens_what_costs_close(planted):
     syre = build("syre", {"scale": 3.0}, model, 1, inputs)
     evidence = _evidence(model, syre, [state, copy], inputs)
     free = MATCHERS["identifiability"](evidence, tau=1e9)[1]
-    assert {name: value.tolist() for name, value in free.items()} == {n: v.tolist() for n, v in wanted.items()}
+    assert {name: value.tolist() for name, value in free.items()} == {
+        n: v.tolist() for n, v in wanted.items()
+    }
 
 
 def test_where_costs_are_undefined_the_layer_stays_and_similarities_need_no_costs(planted, samples):
@@ -179,5 +191,3 @@ def test_matching_reads_the_correlation_with_its_sign(rng):
     moments = _moments(a, b)
     assert match_activations(pearson(moments, 0, 1)).tolist() == [1, 0]
     assert match_activations(absolute_pearson(moments, 0, 1)).tolist() == [0, 1]
-
-

@@ -87,7 +87,8 @@ def test_every_point_is_the_plain_average_evaluated(case, task):
         loss, accuracy = found[name]
         for place, alpha in enumerate(ALPHAS):
             average = {
-                key: (1 - alpha) * value + alpha * b[key] if value.is_floating_point() else value for key, value in a.items()
+                key: (1 - alpha) * value + alpha * b[key] if value.is_floating_point() else value
+                for key, value in a.items()
             }
             wanted_loss, wanted_accuracy = _plain(task, build, average, inputs, targets)
             assert float(loss[place]) == pytest.approx(wanted_loss, rel=1e-5)
@@ -141,7 +142,10 @@ def test_statistics_are_reestimated_at_every_point(pico, samples, task):
     assert not torch.isclose(found[0], stored[0], rtol=1e-3).any()
     a, b = state_of(build(1)), state_of(build(2))
     for place, alpha in enumerate(ALPHAS):
-        average = {key: (1 - alpha) * value + alpha * b[key] if value.is_floating_point() else value for key, value in a.items()}
+        average = {
+            key: (1 - alpha) * value + alpha * b[key] if value.is_floating_point() else value
+            for key, value in a.items()
+        }
         fresh = reestimate(build(0), stack_states([average]), train)
         wanted = _plain(task, build, {key: value[0] for key, value in fresh.items()}, *splits["test"])
         assert float(found[0][place]) == pytest.approx(wanted[0], rel=1e-5)

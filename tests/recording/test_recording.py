@@ -9,8 +9,7 @@ from torch import nn
 from torch.func import functional_call
 
 from lmc.models.stack import stack_states, state_of, unstack
-from lmc.recording import MomentStream, evaluate, evaluation, features, moments, record, reestimate
-from lmc.recording import batchnorm
+from lmc.recording import MomentStream, batchnorm, evaluate, evaluation, features, moments, record, reestimate
 
 
 def _stream(x, cuts, pairs):
@@ -40,7 +39,9 @@ def test_chunks_are_at_once_and_numpy(runs, count, n, cuts, level, seed):
     for a, b in pairs:
         joint = np.cov(np.concatenate([x[a].numpy(), x[b].numpy()], 1).T, bias=True)[:n, n:]
         # A mean of 1e5 leaves numpy itself ten digits.
-        np.testing.assert_allclose(found.covariance(a, b), joint, rtol=1e-10, atol=1e-10 * max(1, joint.max()))
+        np.testing.assert_allclose(
+            found.covariance(a, b), joint, rtol=1e-10, atol=1e-10 * max(1, joint.max())
+        )
 
 
 def test_a_large_mean_costs_no_digits(rng):
@@ -87,16 +88,25 @@ def small_chunks(monkeypatch):
 @pytest.mark.parametrize("kind", ["layer", "batch", "conv"])
 def test_recorded_moments_are_those_of_the_activations(pico, conv_net, samples, small_chunks, kind):
     shape = (2, 4, 4) if kind == "conv" else (2, 3)
-    build = (lambda seed: conv_net(seed, norm=True)) if kind == "conv" else (lambda seed: pico(seed, norm=kind))
+    build = (
+        (lambda seed: conv_net(seed, norm=True)) if kind == "conv" else (lambda seed: pico(seed, norm=kind))
+    )
     inputs, name = samples(23, shape)[0], "2" if kind == "conv" else "activations.0"
     networks = [build(seed).eval() for seed in range(3)]
     template = build(9).train()
     point, other = (name, "output"), ("4" if kind == "conv" else "layers.1", "input")
-    found = record(template, stack_states([state_of(net) for net in networks]), inputs, {point: [(0, 1)], other: [(2, 2)]})
+    found = record(
+        template,
+        stack_states([state_of(net) for net in networks]),
+        inputs,
+        {point: [(0, 1)], other: [(2, 2)]},
+    )
     assert template.training
     seen = []
     for network in networks:
-        handle = network.get_submodule(name).register_forward_hook(lambda *args: seen.append(args[2].detach()))
+        handle = network.get_submodule(name).register_forward_hook(
+            lambda *args: seen.append(args[2].detach())
+        )
         network(inputs)
         handle.remove()
     rows = torch.stack(seen).double()
@@ -104,7 +114,9 @@ def test_recorded_moments_are_those_of_the_activations(pico, conv_net, samples, 
     assert found[point].count == rows.shape[1]
     torch.testing.assert_close(found[point].mean, rows.mean(1), rtol=1e-5, atol=1e-6)
     centred = rows - rows.mean(1, keepdim=True)
-    torch.testing.assert_close(found[point].covariance(0, 1), centred[0].mT @ centred[1] / rows.shape[1], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        found[point].covariance(0, 1), centred[0].mT @ centred[1] / rows.shape[1], rtol=1e-4, atol=1e-6
+    )
     assert {*found[other].covariances} == {(2, 2)}
     assert found[other].count == 23
 
@@ -149,7 +161,10 @@ def test_an_empty_split_is_nan(pico, pico_states, samples, task):
 @pytest.mark.parametrize("count", [6, 16, 18])
 def test_reestimate_is_a_cumulative_batch_norm(pico, conv_net, samples, monkeypatch, count):
     monkeypatch.setattr(batchnorm, "BATCH", 8)
-    for build, shape in [(lambda seed: pico(seed, norm="batch"), (2, 3)), (lambda seed: conv_net(seed, True), (2, 4, 4))]:
+    for build, shape in [
+        (lambda seed: pico(seed, norm="batch"), (2, 3)),
+        (lambda seed: conv_net(seed, True), (2, 4, 4)),
+    ]:
         inputs = samples(count, shape)[0]
         states = [state_of(build(seed)) for seed in range(3)]
         before = [{name: value.clone() for name, value in state.items()} for state in states]
@@ -190,7 +205,9 @@ def test_only_batch_norm_is_in_training_mode_and_networks_without_it_are_left_al
     network = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(6, 4), nn.BatchNorm1d(4)).train()
     inputs = samples(32)[0]
     found = reestimate(network, stack_states([state_of(network)]), inputs)
-    h = functional_call(network[2], {name: found[f"2.{name}"][0] for name in ("weight", "bias")}, (inputs.flatten(1),))
+    h = functional_call(
+        network[2], {name: found[f"2.{name}"][0] for name in ("weight", "bias")}, (inputs.flatten(1),)
+    )
     torch.testing.assert_close(found["3.running_mean"][0], h.mean(0), rtol=1e-5, atol=1e-6)
     assert network[1].training
     assert network.training

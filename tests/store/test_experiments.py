@@ -41,7 +41,10 @@ def holder(run):
 def test_a_second_holder_is_refused_or_waits_and_a_killed_ones_lock_is_taken_over(run, holder):
     assert run.is_locked()
     assert run.status() == "running"
-    with pytest.raises(OutputError, match=r"e-11111111/3: process 4711 on here is working on it"), run.locked(wait=False):
+    with (
+        pytest.raises(OutputError, match=r"e-11111111/3: process 4711 on here is working on it"),
+        run.locked(wait=False),
+    ):
         pytest.fail("entered a run that is held")
     heard, entered = [], threading.Event()
 
@@ -74,7 +77,10 @@ def test_a_lock_is_given_back(run):
 
 def test_a_folder_that_cannot_be_locked(tmp_path):
     (tmp_path / "train").write_text("a file")
-    with pytest.raises(OutputError, match="cannot be written"), Experiment(tmp_path / "train" / "e").run(0).locked():
+    with (
+        pytest.raises(OutputError, match="cannot be written"),
+        Experiment(tmp_path / "train" / "e").run(0).locked(),
+    ):
         pytest.fail("entered")
 
 

@@ -12,9 +12,19 @@ from lmc.store import files
 WRITERS = {
     "json": (files.write_json, files.read_json, {"a": [1, 2.5, None], "b": {"c": "x"}}, {"a": 2}),
     "yaml": (files.write_yaml, files.read_yaml, {"b": [1, 2.5, None], "a": {"c": "x"}}, {"a": 2}),
-    "safetensors": (files.write_tensors, files.read_tensors, {"w": torch.arange(6.0).view(2, 3).mT}, {"w": torch.ones(1)}),
-    "parquet": (files.write_table, files.read_table, pd.DataFrame({"a": [1, 2], "s": ["x", "y"]}), pd.DataFrame({"a": [5]})),
-}  # fmt: skip
+    "safetensors": (
+        files.write_tensors,
+        files.read_tensors,
+        {"w": torch.arange(6.0).view(2, 3).mT},
+        {"w": torch.ones(1)},
+    ),
+    "parquet": (
+        files.write_table,
+        files.read_table,
+        pd.DataFrame({"a": [1, 2], "s": ["x", "y"]}),
+        pd.DataFrame({"a": [5]}),
+    ),
+}
 
 
 def _equal(one, other):
@@ -65,7 +75,8 @@ def test_an_error_inside_passes_through_and_leaves_the_old_file(tmp_path, error)
             assert path.read_text() == "old"
             raise error
 
-    pytest.raises(error, fail)
+    with pytest.raises(error):
+        fail()
     assert path.read_text() == "old"
     assert [*tmp_path.iterdir()] == [path]
 
@@ -93,7 +104,9 @@ def test_a_damaged_file_is_named(kind, tmp_path):
     path = tmp_path / f"file.{kind}"
     write(path, content)
     whole = path.read_bytes()
-    damages = [b"", b"\xff\xfe\x00garbage", b"[1, 2"] + ([whole[: len(whole) // 2], whole[:-1]] if kind in ("safetensors", "parquet") else [])
+    damages = [b"", b"\xff\xfe\x00garbage", b"[1, 2"] + (
+        [whole[: len(whole) // 2], whole[:-1]] if kind in ("safetensors", "parquet") else []
+    )
     for damaged in damages:
         path.write_bytes(damaged)
         with pytest.raises(StoredFileError) as caught:
@@ -104,7 +117,10 @@ def test_a_damaged_file_is_named(kind, tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize(("read", "text"), [(files.read_json, "[1, 2]"), (files.read_json, "3"), (files.read_yaml, "- 1"), (files.read_yaml, "x")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [(files.read_json, "[1, 2]"), (files.read_json, "3"), (files.read_yaml, "- 1"), (files.read_yaml, "x")],
+)
 def test_what_is_no_mapping_is_damaged(tmp_path, read, text):
     (tmp_path / "file").write_text(text)
     with pytest.raises(StoredFileError):

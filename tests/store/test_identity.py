@@ -28,7 +28,18 @@ def test_the_fingerprint_does_not_depend_on_the_order_of_keys(content):
 
 
 def test_the_fingerprint_depends_on_everything_else():
-    contents = [{}, {"a": 1}, {"a": 2}, {"b": 1}, {"a": [1]}, {"a": [1, 2]}, {"a": [2, 1]}, {"a": {"b": 1}}, {"a": None}, {"a": "1"}]
+    contents = [
+        {},
+        {"a": 1},
+        {"a": 2},
+        {"b": 1},
+        {"a": [1]},
+        {"a": [1, 2]},
+        {"a": [2, 1]},
+        {"a": {"b": 1}},
+        {"a": None},
+        {"a": "1"},
+    ]
     assert len({fingerprint(content) for content in contents}) == len(contents)
 
 

@@ -78,7 +78,13 @@ def test_an_experiment_at_an_epoch(outputs):
 def test_a_folders_path(outputs, monkeypatch):
     folder = outputs / "train" / "digits-mlp-w-11111111"
     elsewhere = outputs.parent / "nothing"
-    for reference, seeds in [(f"{folder}", [0, 1, 10]), (f"{folder}/1", [1]), (f"{folder}/1@0", [1]), (f"{folder}/", [0, 1, 10]), (f"{folder}/1/", [1])]:  # fmt: skip
+    for reference, seeds in [
+        (f"{folder}", [0, 1, 10]),
+        (f"{folder}/1", [1]),
+        (f"{folder}/1@0", [1]),
+        (f"{folder}/", [0, 1, 10]),
+        (f"{folder}/1/", [1]),
+    ]:
         (selection,) = resolve(elsewhere, reference)
         assert [run.seed for run in selection.runs] == seeds, reference
     monkeypatch.chdir(outputs / "train")
@@ -89,8 +95,11 @@ def test_a_folders_path(outputs, monkeypatch):
 
 def test_globs_stand_for_many(outputs):
     assert _names(resolve(outputs, "digits-*")) == [
-        "digits-mlp-syre-33333333", "digits-mlp-w-11111111", "digits-mlp-w-scale0-22222222", "digits-mlp-w+mean-66666666"
-    ]  # fmt: skip
+        "digits-mlp-syre-33333333",
+        "digits-mlp-w-11111111",
+        "digits-mlp-w-scale0-22222222",
+        "digits-mlp-w+mean-66666666",
+    ]
     assert _names(resolve(outputs, "*-w")) == ["digits-mlp-w-11111111"]
     assert _names(resolve(outputs, "twin-[45]*")) == ["twin-44444444", "twin-55555555"]
     selections = resolve(outputs, "twin*/1@0")
@@ -104,7 +113,14 @@ def test_a_prefix_of_several_picks_none_and_says_how_they_differ(outputs):
         with pytest.raises(RunReferenceError) as caught:
             resolve(outputs, reference)
         text = str(caught.value)
-        for part in (f"{reference}: matches 2", "twin-44444444 (", "twin-55555555 (", "mask_seed=0", "mask_seed=1", "data.path=b"):
+        for part in (
+            f"{reference}: matches 2",
+            "twin-44444444 (",
+            "twin-55555555 (",
+            "mask_seed=0",
+            "mask_seed=1",
+            "data.path=b",
+        ):
             assert part in text
         assert "model.name" not in text
     with pytest.raises(RunReferenceError, match="matches 4 experiments"):
@@ -140,7 +156,11 @@ def test_an_epoch_that_was_never_stored(outputs):
 
 def test_a_run_that_is_not_done_has_no_last_epoch_but_its_stored_ones(outputs):
     experiment = Experiment(outputs / "train" / "digits-mlp-w-11111111")
-    for status, said in [("running", "interrupted"), ("diverged", "diverged"), ("interrupted", "interrupted")]:
+    for status, said in [
+        ("running", "interrupted"),
+        ("diverged", "diverged"),
+        ("interrupted", "interrupted"),
+    ]:
         _run(experiment, 2, (0, 1), status)
         (selection,) = resolve(outputs, "digits-mlp-w/2")
         with pytest.raises(RunReferenceError, match=f"digits-mlp-w-11111111/2 is {said}, not done"):

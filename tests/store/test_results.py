@@ -16,7 +16,11 @@ def _barrier(a, b, **values):
 def outputs(tmp_path):
     one = frame("barrier", [_barrier("x", "x", loss_barrier=0.5), _barrier("x", "y", loss_barrier=0.7)])
     results.write(tmp_path / "path" / "one", {"a": 1}, {"barrier": one}, {"permutations": {}})
-    results.write(tmp_path / "path" / "two", {"a": 2}, {"barrier": frame("barrier", [_barrier("x", "x", loss_barrier=0.5)])})
+    results.write(
+        tmp_path / "path" / "two",
+        {"a": 2},
+        {"barrier": frame("barrier", [_barrier("x", "x", loss_barrier=0.5)])},
+    )
     for name in ("x", "y"):
         experiment = Experiment(tmp_path / "train" / name)
         experiment.write({}, {})
@@ -28,7 +32,11 @@ def outputs(tmp_path):
 
 def test_what_a_job_writes(outputs):
     folder = outputs / "path" / "one"
-    assert {item.name for item in folder.iterdir()} == {"settings.yaml", "barrier.parquet", "permutations.safetensors"}
+    assert {item.name for item in folder.iterdir()} == {
+        "settings.yaml",
+        "barrier.parquet",
+        "permutations.safetensors",
+    }
     assert files.read_yaml(folder / "settings.yaml") == {"a": 1}
     assert results.stored_kinds(outputs) == ["barrier", "history"]
 

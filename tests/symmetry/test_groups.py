@@ -84,7 +84,7 @@ def test_verify_refuses_axes_that_are_no_symmetry_and_groups_that_move_nothing(p
     model, inputs = pico(hidden=[7, 7]), samples(4)[0]
     first, second = symmetry.permutation_groups(model, inputs)
     crossed = dataclasses.replace(first, axes=second.axes[:1])
-    with pytest.raises(JobError, match="changes the network's outputs"):
+    with pytest.raises(JobError, match="changes the .*outputs"):
         symmetry.verify(model, Groups((crossed, second)), inputs)
     with pytest.raises(JobError, match="moves no weight"):
         symmetry.verify(model, Groups((dataclasses.replace(first, axes=()),)), inputs)
@@ -118,7 +118,9 @@ def test_slot_i_takes_neuron_p_i(pico, samples):
     assert moved["layers.2.weight"] is state["layers.2.weight"]
 
 
-@pytest.mark.parametrize("wrong", [[0, 1, 2], [0, 0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7], [-1, 0, 1, 2, 3, 4, 5]])
+@pytest.mark.parametrize(
+    "wrong", [[0, 1, 2], [0, 0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7], [-1, 0, 1, 2, 3, 4, 5]]
+)
 def test_what_is_no_permutation_is_refused(pico, samples, wrong):
     model = pico()
     groups, state = symmetry.permutation_groups(model, samples(2)[0]), state_of(model)

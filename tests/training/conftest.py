@@ -37,7 +37,9 @@ def start(pico, samples, task):
         trainee = Trainee(module, stack_states(states), repeat(constraint.masks), repeat(constraint.centres))
         loss = objective(trainee, inputs, targets, task.losses, task.correct, seeds)
         recipe = {"epochs": 3, "batch_size": 4, "learning_rate": 0.02, "weight_decay": 0.3, **recipe}
-        fit = Fit(trainee.leaves, loss, orders(seeds, count), Recipe(**recipe), trainee.masks, trainee.centres)
+        fit = Fit(
+            trainee.leaves, loss, orders(seeds, count), Recipe(**recipe), trainee.masks, trainee.centres
+        )
         return Training(fit, trainee, inputs, targets)
 
     return begin

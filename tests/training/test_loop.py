@@ -1,5 +1,6 @@
 """A run is the same alone and in company, stopped or not; nothing of a run reaches its neighbours."""
 
+import itertools
 import math
 
 import pytest
@@ -70,7 +71,9 @@ def test_stopped_and_resumed_is_uninterrupted(start, model, optimiser, after):
     first, again = start(seeds, W, model=model, **recipe), []
     left = iter(range(after + 1))
     assert not first.fit.run([again.append], lambda: next(left) == after)
-    progress = [{name: value.clone() for name, value in first.fit.tensors(run).items()} for run in range(len(seeds))]
+    progress = [
+        {name: value.clone() for name, value in first.fit.tensors(run).items()} for run in range(len(seeds))
+    ]
     states = [unstack(first.trainee.states(), run) for run in range(len(seeds))]
     assert _same(_states(first), _states(whole)) is False
     second = start(seeds, W, model=model, states=states, **recipe)
@@ -139,7 +142,9 @@ def test_what_a_hook_was_told_stays_as_it_was_and_training_ends_when_none_is_lef
 def test_clip_scales_each_run_by_its_own_norm(rng):
     leaves = [torch.zeros(3, 4, 2), torch.zeros(3, 5)]
     for leaf in leaves:
-        leaf.grad = torch.randn(leaf.shape, generator=rng) * torch.tensor([0.01, 1.0, 100.0]).view(-1, *[1] * (leaf.dim() - 1))
+        leaf.grad = torch.randn(leaf.shape, generator=rng) * torch.tensor([0.01, 1.0, 100.0]).view(
+            -1, *[1] * (leaf.dim() - 1)
+        )
     before = [leaf.grad.clone() for leaf in leaves]
     clip([*leaves, torch.zeros(3, 1)], 0.5)
     for run in range(3):
@@ -159,15 +164,19 @@ def test_the_epochs_means_are_over_samples(start, task):
         network.load_state_dict(unstack(training.trainee.states(), run))
         with torch.no_grad():
             outputs = network(training.inputs)
-        assert float(epochs[0].loss[run]) == pytest.approx(float(task.losses(outputs, training.targets).mean()), rel=1e-5)
-        assert float(epochs[0].accuracy[run]) == pytest.approx(float(task.correct(outputs, training.targets).mean()))
+        assert float(epochs[0].loss[run]) == pytest.approx(
+            float(task.losses(outputs, training.targets).mean()), rel=1e-5
+        )
+        assert float(epochs[0].accuracy[run]) == pytest.approx(
+            float(task.correct(outputs, training.targets).mean())
+        )
 
 
 @given(st.integers(1, 200), st.integers(1, 64))
 def test_batches_cover_all_samples_but_a_last_single_one(samples, size):
     bounds = batch_bounds(samples, size)
     assert bounds[0][0] == 0
-    assert all(end == start for (_, end), (start, _) in zip(bounds, bounds[1:], strict=False))
+    assert all(end == start for (_, end), (start, _) in itertools.pairwise(bounds))
     assert all(end - start == size for start, end in bounds[:-1])
     lengths = [end - start for start, end in bounds]
     assert 1 <= lengths[-1] <= size
@@ -272,7 +281,11 @@ def test_leaves_are_copies_and_views_are_the_networks_own_layout(pico, pico_stat
     trainee = Trainee(pico(norm="batch"), tensors)
     assert trainee.leaves["layers.0.weight"].shape == (2, 6, 7)
     assert trainee.leaves["layers.0.weight"].is_contiguous()
-    assert {*trainee.buffers} == {f"norms.{i}.{name}" for i in range(2) for name in ("running_mean", "running_var", "num_batches_tracked")}
+    assert {*trainee.buffers} == {
+        f"norms.{i}.{name}"
+        for i in range(2)
+        for name in ("running_mean", "running_var", "num_batches_tracked")
+    }
     assert _same(trainee.states(), tensors)
     before = {name: value.clone() for name, value in tensors.items()}
     inputs, targets = samples(8)

@@ -58,7 +58,11 @@ def test_by_default_an_eighth_is_fixed_and_half_of_the_last(build, pico):
 def test_the_effective_weight_is_d_theta_plus_f(build, pico):
     model = pico()
     state = state_of(model)
-    for constraint in (build("w", model, num_fixed=2, scale=0.5), build("syre", model), build("w", model, scale=0)):
+    for constraint in (
+        build("w", model, num_fixed=2, scale=0.5),
+        build("syre", model),
+        build("w", model, scale=0),
+    ):
         made = constraint.effective(state)
         for name, theta in state.items():
             mask = constraint.masks.get(name, torch.ones(())).float()
@@ -98,7 +102,11 @@ def test_f_is_scale_times_the_same_draws_and_d_knows_no_scale(build, pico, varia
 def test_a_layer_does_not_depend_on_the_others(build, pico, variant):
     """Nor on how many entries of them are fixed, nor on the weights of the model."""
     one = build(variant, pico(), **({"num_fixed": [2, 3, 1]} if variant == "w" else {}))
-    other = build(variant, pico(seed=5, hidden=[7, 9], norm="none"), **({"num_fixed": [2, 1, 4]} if variant == "w" else {}))
+    other = build(
+        variant,
+        pico(seed=5, hidden=[7, 9], norm="none"),
+        **({"num_fixed": [2, 1, 4]} if variant == "w" else {}),
+    )
     kind = one.masks if variant == "w" else one.centres
     same = other.masks if variant == "w" else other.centres
     assert torch.equal(kind["layers.0.weight"], same["layers.0.weight"])
@@ -107,7 +115,10 @@ def test_a_layer_does_not_depend_on_the_others(build, pico, variant):
 
 @pytest.mark.parametrize(("variant", "settings"), [("w", {"num_fixed": 2}), ("syre", {}), ("sigma", {})])
 def test_draws_follow_the_mask_seed(build, pico, variant, settings):
-    digests = [build(variant, pico(seed=weights), seed, **settings).digest() for weights, seed in [(0, 1), (3, 1), (0, 2)]]
+    digests = [
+        build(variant, pico(seed=weights), seed, **settings).digest()
+        for weights, seed in [(0, 1), (3, 1), (0, 2)]
+    ]
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -152,7 +163,10 @@ def test_one_value_stands_for_every_layer(build, pico):
     ("settings", "texts"),
     [
         ({"num_fixed": 8}, ["num_fixed=8: layers.0 has 6 inputs", "layers.1 has 7", "layers.2 has 5"]),
-        ({"num_fixed": [2, 8, 9]}, ["num_fixed=8: layers.1 has 7 inputs", "num_fixed=9: layers.2 has 5 inputs"]),
+        (
+            {"num_fixed": [2, 8, 9]},
+            ["num_fixed=8: layers.1 has 7 inputs", "num_fixed=9: layers.2 has 5 inputs"],
+        ),
         ({"num_fixed": [1.5, 2, 9]}, ["num_fixed=1.5: outside [0, 1] at layers.0", "layers.2 has 5 inputs"]),
         ({"num_fixed": -1}, ["num_fixed=-1: layers.0"]),
         ({"num_fixed": float("nan")}, ["outside [0, 1] at layers.0"]),
@@ -177,14 +191,17 @@ def test_convolutions_are_treated_as_rows_of_patches(build, conv_net):
     assert ((~constraint.mask("4")).sum(1) == 3).all()
     made = constraint.effective(state_of(model))
     torch.testing.assert_close(
-        made["0.weight"], torch.where(constraint.masks["0.weight"], model[0].weight, constraint.centres["0.weight"])
+        made["0.weight"],
+        torch.where(constraint.masks["0.weight"], model[0].weight, constraint.centres["0.weight"]),
     )
     with pytest.raises(SettingError, match="0 has 18 inputs"):
         build("w", model, shape=(2, 4, 4), num_fixed=[19, 0])
     assert build("syre", model, shape=(2, 4, 4)).centres["0.weight"].shape == (4, 2, 3, 3)
 
 
-@pytest.mark.parametrize(("variant", "settings"), [("w", {"num_fixed": 2}), ("syre", {}), ("sigma", {}), ("standard", {})])
+@pytest.mark.parametrize(
+    ("variant", "settings"), [("w", {"num_fixed": 2}), ("syre", {}), ("sigma", {}), ("standard", {})]
+)
 def test_a_constraint_survives_being_stored(build, pico, variant, settings, tmp_path):
     from lmc.store import files
 
@@ -206,7 +223,9 @@ def test_the_digest_sees_every_entry(build, pico):
         tensor = getattr(changed, kind)["layers.1.weight"]
         tensor[2, 3] = ~tensor[2, 3] if kind == "masks" else tensor[2, 3] + 1e-6
         assert changed.digest() != constraint.digest()
-    shuffled = Constraint(dict(reversed(constraint.masks.items())), dict(reversed(constraint.centres.items())))
+    shuffled = Constraint(
+        dict(reversed(constraint.masks.items())), dict(reversed(constraint.centres.items()))
+    )
     assert shuffled.digest() == constraint.digest()
 
 
