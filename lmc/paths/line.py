@@ -21,8 +21,9 @@ def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequen
         if not first.is_floating_point():
             points[name] = first.expand(len(alphas), *first.shape).clone()
             continue
-        weight = torch.tensor(alphas, dtype=first.dtype, device=first.device).view(-1, *[1] * first.dim())
-        points[name] = torch.lerp(first, b[name], weight)
+        points[name] = first.new_empty(len(alphas), *first.shape)
+        for point, alpha in zip(points[name], alphas, strict=True):
+            torch.mul(first, 1 - alpha, out=point).add_(b[name], alpha=alpha)
     return points
 
 
@@ -90,26 +91,23 @@ def first_linear(
 class _Between:
     """The points of a line between two tensors, computed when asked for; the ends are exact."""
 
-    def __init__(self, start: Tensor, end: Tensor, weights: Tensor) -> None:
-        self.start, self.end = start, end
-        self.weights = weights.view(-1, *[1] * start.dim())
+    def __init__(self, start: Tensor, end: Tensor, alphas: Sequence[float]) -> None:
+        self.start, self.end, self.alphas = start, end, alphas
 
     def __getitem__(self, points: slice) -> Tensor:
         """(L, *shape) for some of the L points."""
-        return torch.lerp(self.start, self.end, self.weights[points])
+        found = [torch.lerp(self.start, self.end, alpha) for alpha in self.alphas[points]]
+        return found[0][None] if len(found) == 1 else torch.stack(found)
 
 
 def _shared(
-    module: nn.Module, name: str, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
+    name: str, shape: torch.Size, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
 ) -> Callable[[Tensor], Mapping[str, Rows]]:
-    layer = module.get_submodule(name)
-    assert isinstance(layer, nn.Linear)
-
     def outputs(x: Tensor) -> Mapping[str, Rows]:
-        flat = x.reshape(len(x), -1, layer.in_features).squeeze(1)
-        ends = [
-            nn.functional.linear(flat, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
-        ]
-        return {name: _Between(*ends, torch.tensor(alphas, dtype=x.dtype, device=x.device))}
+        read = x.reshape(len(x), *shape)
+        start, end = (
+            nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
+        )
+        return {name: _Between(start, end, alphas)}
 
     return outputs

@@ -93,7 +93,7 @@ def apply(groups: Iterable[Group], permutations: Mapping[str, Tensor], state: Ma
         permutation = permutations.get(group.name)
         if permutation is None:
             continue
-        if not torch.equal(permutation.sort().values, torch.arange(group.size)):
+        if not torch.equal(permutation.sort().values.cpu(), torch.arange(group.size)):
             raise LmcError(f"group {group.name}: not a permutation of its {group.size} neurons")
         for tensor, axis in group.axes:
             moved[tensor] = moved[tensor].index_select(axis, permutation.to(moved[tensor].device))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmc.core.errors import SettingError
+from lmc.core.errors import SettingError, StoredFileError
 from lmc.models.activations import install_mixings
 
 _TYPES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -80,6 +80,10 @@ class Constraint:
         kinds: dict[str, dict[str, Tensor]] = {"mask": {}, "centre": {}, "mixing": {}}
         for key, tensor in tensors.items():
             name, _, kind = key.rpartition(".")
+            if kind not in kinds:
+                raise StoredFileError(
+                    f"constraints hold an unknown {key}", "expected .mask, .centre or .mixing"
+                )
             kinds[kind][name] = tensor.bool() if kind == "mask" else tensor
         return cls(kinds["mask"], kinds["centre"], kinds["mixing"])
 
@@ -90,7 +94,7 @@ class Constraint:
             return "plain"
         digest = hashlib.sha256()
         for name in sorted(tensors):
-            digest.update(name.encode())
+            digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
             digest.update(tensors[name].contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 

@@ -11,7 +11,7 @@ from torch import nn
 from lmc.core.seeds import generator
 from lmc.variants.constraint import Constraint, constrained_weights, per_layer
 
-Scale = Annotated[float, Field(ge=0)]
+Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def syre(model: nn.Module, mask_seed: int, *, scale: Scale | list[Scale] = 1.0) -> Constraint:

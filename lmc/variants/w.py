@@ -14,7 +14,7 @@ from lmc.core.seeds import generator
 from lmc.variants.constraint import Constraint, constrained_weights, per_layer
 
 NumFixed = int | float
-Scale = Annotated[float, Field(ge=0)]
+Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def w(

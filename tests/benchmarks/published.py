@@ -13,7 +13,9 @@ from lmc import models, variants
 from lmc.models.stack import stack_states, state_of, unstack
 from lmc.training import Fit, Recipe, Trainee, objective, orders
 
-MNIST = Path(os.environ.get("LMC_BENCH_MNIST", Path(__file__).parents[2].parent / "shared" / "data" / "mnist"))
+MNIST = Path(
+    os.environ.get("LMC_BENCH_MNIST", Path(__file__).parents[2].parent / "shared" / "data" / "mnist")
+)
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 64, 1e-3, 0.01
 NUM_FIXED = [64, 64, 64, 256]
 TASK = datasets.TASKS["cross_entropy"]
@@ -41,7 +43,11 @@ def data() -> Data:
     draw = torch.Generator().manual_seed(0)
     labels = torch.randint(10, (70_000,), generator=draw)
     means = torch.randn(10, 1, 28, 28, generator=draw)
-    return Data("synthetic data of MNIST's shape", means[labels] + torch.randn(70_000, 1, 28, 28, generator=draw), labels)
+    return Data(
+        "synthetic data of MNIST's shape",
+        means[labels] + torch.randn(70_000, 1, 28, 28, generator=draw),
+        labels,
+    )
 
 
 def network(seed: int = 0) -> torch.nn.Module:

@@ -41,9 +41,9 @@ def whole(inputs, pair):
         model = published.network().eval()
         model.load_state_dict(state)
         seen = {layer: [] for layer in LAYERS}
-        for layer in LAYERS:
+        for layer, outputs in seen.items():
             model.get_submodule(layer).register_forward_hook(
-                lambda _module, _inputs, output, layer=layer: seen[layer].append(output)
+                lambda _module, _inputs, output, outputs=outputs: outputs.append(output)
             )
         for (x,) in DataLoader(TensorDataset(inputs), batch_size=BATCH):
             model(x)
@@ -69,7 +69,9 @@ WAYS = {"lmc": streamed, "plain": whole}
 
 
 def test_matching(data, pair, compare, note):
-    note(f"matching: 3 layers of 512, 2 runs, {data.train:,} images, {data.source}; plain batches of {BATCH:,}")
+    note(
+        f"matching: 3 layers of 512, 2 runs, {data.train:,} images, {data.source}; plain batches of {BATCH:,}"
+    )
     inputs = data.inputs[: data.train]
     (ours, mine), (theirs, other) = (way(inputs, pair) for way in WAYS.values())
     for a, b, p, q in zip(ours, theirs, mine, other, strict=True):
@@ -92,7 +94,9 @@ def test_matching_memory(data, benchmark, compare_sizes, note):
             found.append(_child(way))
 
     benchmark.pedantic(measure, rounds=3)
-    extra, total = ({way: [peak[key] for peak in found] for way, found in peaks.items()} for key in ("extra", "total"))
+    extra, total = (
+        {way: [peak[key] for peak in found] for way, found in peaks.items()} for key in ("extra", "total")
+    )
     compare_sizes("matching, extra memory", extra["lmc"], extra["plain"])
     compare_sizes("matching, whole process", total["lmc"], total["plain"])
 

@@ -39,16 +39,16 @@ def plain_path(model, pair, batches):
 
 def test_path(data, pair, compare, note):
     """Every fifth of the 70,000 images: the same code on a fifth of the work."""
-    note(f"path: {len(ALPHAS)} points, {IMAGES:,} of 70,000 images, {data.source}; plain batches of {BATCH:,}")
+    note(
+        f"path: {len(ALPHAS)} points, {IMAGES:,} of 70,000 images, {data.source}; plain batches of {BATCH:,}"
+    )
     every = len(data.inputs) // IMAGES
     inputs, targets = data.inputs[::every].contiguous(), data.targets[::every].contiguous()
     model, task = published.network(), published.TASK
     loader = DataLoader(TensorDataset(inputs, targets), batch_size=BATCH)
 
     def scan():
-        return paths.scan(
-            model, *pair, ALPHAS, {"all": (inputs, targets)}, task.losses, task.correct
-        )["all"]
+        return paths.scan(model, *pair, ALPHAS, {"all": (inputs, targets)}, task.losses, task.correct)["all"]
 
     def in_memory():
         return plain_path(model, pair, lambda: zip(inputs.split(BATCH), targets.split(BATCH)))
@@ -60,4 +60,8 @@ def test_path(data, pair, compare, note):
     plain_loss, plain_accuracy = in_memory()
     torch.testing.assert_close(loss, plain_loss, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(accuracy, plain_accuracy, rtol=0, atol=2 / IMAGES)
-    compare("path", scan, {"state dict per alpha, DataLoader": from_loader, "state dict per alpha, in memory": in_memory})
+    compare(
+        "path",
+        scan,
+        {"state dict per alpha, DataLoader": from_loader, "state dict per alpha, in memory": in_memory},
+    )

@@ -99,6 +99,8 @@ def test_training(data, fixed, compare, note):
         lambda: published.take_steps(training, STEPS),
         {
             "plain standard models": one_at_a_time([published.network(seed) for seed in seeds]),
-            "plain models of w": one_at_a_time([constrained(published.network(seed), fixed) for seed in seeds]),
+            "plain models of w": one_at_a_time(
+                [constrained(published.network(seed), fixed) for seed in seeds]
+            ),
         },
     )

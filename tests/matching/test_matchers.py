@@ -43,7 +43,9 @@ def test_correlation_ignores_scale_and_shift_and_a_neuron_is_like_itself(rng):
 def test_constant_units_are_like_none_and_are_counted(name, rng):
     a = torch.rand(40, 4, generator=rng, dtype=torch.float64) + 1
     b = a.flip(1).clone()
-    a[:, 1], b[:, 0], b[:, 2] = 5.0, 0.0, 1e-3 + 1e-13 * torch.rand(40, generator=rng)
+    rounding = 1e-13 * torch.rand(40, generator=rng, dtype=torch.float64)
+    a[:, 1], b[:, 0], b[:, 2] = 5.0, 0.0, 1e-3 + rounding
+    assert b[:, 2].std() > 0
     moments = _moments(a, b)
     assert constant(moments, 0).tolist() == [False, True, False, False]
     assert constant(moments, 1).tolist() == [True, False, True, False]

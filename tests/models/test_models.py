@@ -132,7 +132,12 @@ def test_a_stack_computes_what_each_network_computes(pico, conv_net, samples, ki
     tensors = {name: value.clone() for name, value in tensors.items()}
     template = build(9).train(training)
     before = {name: value.clone() for name, value in template.state_dict().items()}
+    one = {name: value[:1].clone() for name, value in tensors.items()}
     outputs, _ = forward(template, tensors, inputs, shared=False)
+    alone, _ = forward(template, one, inputs[:1], shared=False)
+    torch.testing.assert_close(alone, outputs[:1], rtol=1e-4, atol=1e-5)
+    for name, value in one.items():
+        torch.testing.assert_close(value, tensors[name][:1], rtol=1e-5, atol=1e-6)
     for run, network in enumerate(networks):
         torch.testing.assert_close(outputs[run], network(inputs[run]).detach(), rtol=1e-4, atol=1e-5)
         for name, value in network.state_dict().items():  # running statistics too

@@ -167,10 +167,11 @@ def test_reestimate_is_a_cumulative_batch_norm(pico, conv_net, samples, monkeypa
     ]:
         inputs = samples(count, shape)[0]
         states = [state_of(build(seed)) for seed in range(3)]
-        before = [{name: value.clone() for name, value in state.items()} for state in states]
-        template = build(7).eval()
-        found = reestimate(template, stack_states(states), inputs)
+        template, tensors = build(7).eval(), stack_states(states)
+        before = {name: value.clone() for name, value in tensors.items()}
+        found = reestimate(template, tensors, inputs)
         assert not template.training
+        assert all(torch.equal(tensors[name], value) for name, value in before.items())
         for run, state in enumerate(states):
             network = build(0)
             network.load_state_dict(state)
@@ -187,10 +188,9 @@ def test_reestimate_is_a_cumulative_batch_norm(pico, conv_net, samples, monkeypa
             for name, value in network.state_dict().items():
                 if not name.endswith("num_batches_tracked"):
                     torch.testing.assert_close(found[name][run], value, rtol=1e-5, atol=1e-6)
-            alone = reestimate(template, stack_states([before[run]]), inputs)
+            alone = reestimate(template, stack_states([state]), inputs)
             for name, value in unstack(found, run).items():
                 torch.testing.assert_close(alone[name][0], value, rtol=1e-5, atol=1e-6)
-            assert all(torch.equal(state[name], value) for name, value in before[run].items())
         assert all(part.momentum == 0.1 for part in template.modules() if hasattr(part, "momentum"))
 
 

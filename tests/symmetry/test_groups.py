@@ -84,7 +84,7 @@ def test_verify_refuses_axes_that_are_no_symmetry_and_groups_that_move_nothing(p
     model, inputs = pico(hidden=[7, 7]), samples(4)[0]
     first, second = symmetry.permutation_groups(model, inputs)
     crossed = dataclasses.replace(first, axes=second.axes[:1])
-    with pytest.raises(JobError, match="changes the .*outputs"):
+    with pytest.raises(JobError, match=r"changes the .*outputs"):
         symmetry.verify(model, Groups((crossed, second)), inputs)
     with pytest.raises(JobError, match="moves no weight"):
         symmetry.verify(model, Groups((dataclasses.replace(first, axes=()),)), inputs)

@@ -1,5 +1,7 @@
 """Training holds w and masks its gradient: that is training theta."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -109,16 +111,21 @@ def test_a_fixed_entry_never_moves_and_every_free_one_does(start, conv_net, vari
             assert (state[name][mask] != before[name][run][mask]).all()
 
 
-def test_decay_pulls_every_weight_to_its_centre(start):
+@pytest.mark.parametrize("warmup", [0, 4])
+def test_decay_pulls_every_weight_to_its_centre(start, warmup):
     """Without a gradient each step leaves 1 - lr * wd of the distance; biases and norms go to zero."""
     syre = ("syre", {"scale": 2.0})
-    training = start([0, 1], syre, learning_rate=0.1, weight_decay=0.5, epochs=1)
+    training = start(
+        [0, 1], syre, learning_rate=0.1, weight_decay=0.5, epochs=1, schedule="linear", warmup=warmup
+    )
     before = {name: leaf.detach().clone() for name, leaf in training.fit.leaves.items()}
     fit = training.fit
     plain = fit.objective
     fit.objective = lambda batch: tuple(value * 0 for value in plain(batch))
     fit.run()
-    left = (1 - 0.05) ** len(batch_bounds(21, 4))
+    steps = len(batch_bounds(21, 4))
+    factors = [(step + 1) / (steps * warmup) if warmup else 1.0 for step in range(steps)]
+    left = math.prod(1 - 0.05 * factor for factor in factors)
     for name, leaf in fit.leaves.items():
         centre = fit.centres.get(name, torch.zeros_like(leaf))
         torch.testing.assert_close(
