@@ -99,11 +99,10 @@ def mapping(config: DictConfig) -> dict[str, Any]:
 
 def value_faults(command: str, config: DictConfig) -> list[LmcError]:
     """What the command's own check finds wrong with the values of a composed config."""
-    from lmc.jobs.settings import COMMANDS
-    from lmc.jobs.settings import compose as check
+    import lmc.jobs
 
     try:
-        check(COMMANDS[command], mapping(config))
+        lmc.jobs.check(command, mapping(config))
     except LmcError as error:
         return [SettingError(line) for line in str(error).splitlines()]
     return []

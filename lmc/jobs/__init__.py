@@ -7,16 +7,25 @@ from importlib import import_module
 from typing import Any
 
 from lmc.jobs.outcome import Outcome, Silent, Talk
-from lmc.jobs.settings import COMMANDS, compose
+from lmc.jobs.settings import COMMANDS, Common, compose
 
 MODULES = {"list": "listing"}
 
 
-def run(command: str, given: Mapping[str, Any], talk: Talk | None = None) -> Outcome:
-    """Check the settings of ``command`` and carry it out; nothing is written if a setting is wrong."""
+def check(command: str, given: Mapping[str, Any]) -> Common:
+    """The settings of ``command``, with its groups checked against their rooms.
+
+    Raises:
+        SettingError: all faults, together.
+    """
     from lmc.jobs import choices
 
-    settings = compose(COMMANDS[command], given, choices.faults)
+    return compose(COMMANDS[command], given, choices.faults)
+
+
+def run(command: str, given: Mapping[str, Any], talk: Talk | None = None) -> Outcome:
+    """Check the settings of ``command`` and carry it out; nothing is written if a setting is wrong."""
+    settings = check(command, given)
     job = import_module(f"lmc.jobs.{MODULES.get(command, command)}")
     outcome: Outcome = job.run(settings, talk or Silent())
     return outcome
