@@ -22,7 +22,7 @@ install: $(VENV)/.tools     ## the environment, with the tools for working on th
 test: $(VENV)/.tools     ## the tests, without the slow ones
 	@$(BIN)/pytest
 
-slow: $(VENV)/.tools     ## the slow tests: whole README, wheel in a clean environment
+slow: $(VENV)/.tools     ## the slow tests: the wheel in a clean environment, the README in a shell
 	@$(BIN)/pytest -m slow
 
 lint: $(VENV)/.tools     ## ruff, the import contract, mypy

@@ -14,12 +14,15 @@ import typer
 import typer.core
 
 from . import complete
+from .coherence import coherence
+from .cost import cost
 from .exits import guarded
 from .listing import list_
 from .match import match
 from .merge import merge
 from .options import Command
 from .path import path
+from .predict import predict
 from .remove import remove
 from .reproduce import reproduce
 from .show import show
@@ -104,6 +107,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "match": match,
     "merge": merge,
     "path": path,
+    "cost": cost,
+    "coherence": coherence,
+    "predict": predict,
     "reproduce": reproduce,
     "list": list_,
     "show": show,

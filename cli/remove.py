@@ -18,11 +18,10 @@ def remove(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
-    """Delete runs and the results that were made of them.
+    """Delete runs. Tables and merged runs made from them stay, and are listed.
 
     \b
     lmc remove digits-mlp-w/3 --dry-run              what would go
     lmc remove digits-mlp-w
-    lmc remove digits-mlp-w force=true               even where other results depend on it
     """
     return start(context)

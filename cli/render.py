@@ -117,8 +117,9 @@ def _rich_table(frame: pd.DataFrame) -> tuple[Table, int]:
     for name, values in frame.items():
         cells = [text_of(value) for value in values.tolist()]
         numeric = values.dtype.kind in "iuf" or (any(cells) and all(NUMBER.fullmatch(cell) for cell in cells))
-        longest = max((len(word) for word in [str(name), *cells]), default=0)
-        smallest = longest if numeric else min(longest, NARROWEST_TEXT)
+        longest = max(map(len, cells), default=0)
+        heading = max(map(len, str(name).split()), default=0)
+        smallest = max(heading, longest if numeric else min(longest, NARROWEST_TEXT))
         table.add_column(
             Text(str(name)), justify="right" if numeric else "left", overflow="fold", min_width=smallest
         )

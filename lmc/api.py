@@ -48,6 +48,21 @@ def path(*references: str, **settings: Any) -> pd.DataFrame:
     return _table("path", references, settings)
 
 
+def cost(*references: str, **settings: Any) -> pd.DataFrame:
+    """Norm costs of every layer (table ``layer``; ``cost`` and ``swap`` hold the pairs)."""
+    return _table("cost", references, settings)
+
+
+def coherence(*references: str, **settings: Any) -> pd.DataFrame:
+    """Coherence and anisotropy of every layer (table ``layer``; also ``anisotropy`` and ``bound``)."""
+    return _table("coherence", references, settings)
+
+
+def predict(**settings: Any) -> pd.DataFrame:
+    """What identifiability to expect of a training (table ``prediction``)."""
+    return _table("predict", (), settings)
+
+
 def reproduce(experiment: str, **settings: Any) -> pd.DataFrame:
     """Run a named experiment; one row a claim (table ``claim``)."""
     return _table("reproduce", (experiment,), settings)

@@ -73,3 +73,25 @@ def _over_runs(
     total = weights.sum(axis=1)
     drawn = total > 0
     return (weights[drawn] @ sample) / total[drawn]
+
+
+def rank_correlation(x: Sequence[float], y: Sequence[float], seed: int = 0) -> Estimate:
+    """Spearman's rho with a 95 % percentile bootstrap interval over cases.
+
+    Resamples in which either side is constant have no rho and are left out. NaN below three cases.
+    """
+    from scipy.stats import rankdata
+
+    first, second = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+
+    def rho(rows: np.ndarray) -> float:
+        a, b = rankdata(first[rows]), rankdata(second[rows])
+        return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else np.nan
+
+    count = len(first)
+    value = rho(np.arange(count)) if count > 2 else np.nan
+    rng = np.random.default_rng(seed)
+    drawn = [rho(rows) for rows in rng.integers(count, size=(1000, count))] if count > 2 else [np.nan]
+    drawn = [each for each in drawn if each == each] or [np.nan]
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(value, float(low), float(high), (value,) * count)

@@ -44,6 +44,10 @@ _GROUP = (
     Column("group", "str", "permutation group, named after its first owning module"),
     Column("layer", "str", "the module's name in the model"),
 )
+_ESTIMATE = (
+    Column("estimate", "str", "mahalanobis or ridge"),
+    Column("beta", "float64", "of the ridge estimate; NaN for mahalanobis"),
+)
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "history": (
@@ -148,7 +152,85 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("layer", "str", "the module's name in the model"),
         Column("inputs", "int64", "inputs per neuron, d"),
         Column("dimension", "int64", "of the input subspace, k"),
-        *_columns("float64", explained_variance="by the subspace", coherence="max_r ||U_r||^2"),
+        *_columns(
+            "float64",
+            explained_variance="by the subspace",
+            coherence="max_r ||U_r||^2",
+            anisotropy_mean="mean over slots; NaN where not asked for",
+            anisotropy_max="largest over slots; NaN where not asked for",
+            outside_range="pairs whose function is outside the slot's range; NaN where not computed",
+            not_converged="ridge costs above the gradient tolerance; NaN where there are none",
+        ),
+    ),
+    "cost": (
+        *RUN,
+        Column("layer", "str", "the module's name in the model"),
+        *_ESTIMATE,
+        Column("slot", "int64", "i, whose D and f are used"),
+        Column("neuron", "int64", "j, whose function is realised"),
+        *_columns(
+            "float64",
+            cost="C[i, j] or r(i <- j)",
+            data_term="its error on the data; NaN for mahalanobis",
+            norm_term="its squared norm",
+        ),
+    ),
+    "swap": (
+        *RUN,
+        Column("layer", "str", "the module's name in the model"),
+        *_ESTIMATE,
+        Column("neuron_a", "int64", "i"),
+        Column("neuron_b", "int64", "j > i"),
+        Column("swap_cost", "float64", "Delta[i, j]"),
+    ),
+    "anisotropy": (
+        *RUN,
+        Column("layer", "str", "the module's name in the model"),
+        Column("slot", "int64", "i"),
+        Column("anisotropy", "float64", "||S_i - p I||"),
+    ),
+    "bound": (
+        *RUN,
+        Column("layer", "str", "the module's name in the model"),
+        *_columns(
+            "float64",
+            delta="probability allowed to a slot above the bound",
+            bound="on the anisotropy (THEORY 3)",
+            share_within="share of slots at or below it",
+        ),
+    ),
+    "distance": (
+        *RUN,
+        Column("layer", "str", "the module's name in the model"),
+        Column("neuron_a", "int64", "i"),
+        Column("neuron_b", "int64", "j > i"),
+        *_columns(
+            "float64", distance="Hausdorff distance of the classes", lower_bound="certified lower bound"
+        ),
+    ),
+    "prediction": (
+        RUN[0],
+        Column("layer", "str", "the module's name in the model"),
+        *_columns(
+            "float64",
+            coherence="of the inputs' subspace at initialisation",
+            anisotropy_mean="over slots",
+            class_distance="mean over sampled pairs of slots",
+            swap_cost="mean Delta of functions drawn from the initialisation",
+            own_cost="mean C[i, i] of these",
+            relative_swap_cost="mean Delta[i, j] / (C[i, i] + C[j, j])",
+            identifiable="expected share of neurons identifiable by cost",
+        ),
+    ),
+    "tau": (
+        *PAIR,
+        _MATCH,
+        *_columns(
+            "float64",
+            tau="what counts as a cheap exchange",
+            share_moved="of all neurons",
+            loss_barrier="on the test split after matching so",
+        ),
     ),
     "claim": (
         Column("experiment", "str", "named experiment"),
@@ -176,28 +258,42 @@ def columns(kind: str) -> list[str]:
     return [column.name for column in TABLES[kind]]
 
 
-def frame(kind: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """A table of the declared columns and types from rows; a missing float is NaN.
+def frame(kind: str, rows: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> pd.DataFrame:
+    """A table of the declared columns and types; a missing float is NaN.
+
+    Args:
+        rows: one mapping a row; or one mapping of columns, where a single value stands for all rows.
 
     Raises:
-        KeyError: a row holds an undeclared column, or lacks one that is not a float.
+        KeyError: an undeclared column, or one that is not a float is missing.
     """
     import pandas as pd
 
-    listed = list(rows)
     declared = {column.name: column for column in TABLES[kind]}
-    for row in listed:
-        extra = row.keys() - declared.keys()
-        if extra:
-            raise KeyError(f"table {kind} has no column {', '.join(sorted(extra))}")
-    data = {}
-    for name, column in declared.items():
-        values = (
-            [row.get(name, float("nan")) for row in listed]
-            if column.dtype == "float64"
-            else [row[name] for row in listed]
+    exact = {column.name for column in TABLES[kind] if column.dtype != "float64"}
+    if isinstance(rows, Mapping):
+        given: Mapping[str, Any] = rows
+        length = max(
+            (len(value) for value in rows.values() if not isinstance(value, (str, float, int))), default=1
         )
-        data[name] = pd.Series(values, dtype=column.dtype)
+    else:
+        listed = list(rows)
+        names = {name for row in listed for name in row}
+        given = {name: [row.get(name, float("nan")) for row in listed] for name in names}
+        length = len(listed)
+        lacking = {name for name in names for row in listed if name not in row}
+        given = {name: value for name, value in given.items() if name not in lacking or name not in exact}
+    extra = given.keys() - declared.keys()
+    if extra:
+        raise KeyError(f"table {kind} has no column {', '.join(sorted(extra))}")
+    missing = [name for name in declared if length and name not in given and name in exact]
+    if missing:
+        raise KeyError(f"table {kind} lacks {', '.join(missing)}")
+    index = pd.RangeIndex(length)
+    data = {
+        name: pd.Series(given.get(name, float("nan") if length else []), index=index, dtype=column.dtype)
+        for name, column in declared.items()
+    }
     return pd.DataFrame(data, columns=list(declared))
 
 

@@ -28,37 +28,34 @@ def minimise(
         tolerance: of a gradient's largest entry, relative to 1 + |value|.
 
     Returns:
-        points (P, m), values (P,), and which problems converged (P,) bool.
+        points (P, m), values (P,), and which problems converged (P,) bool; the others met ``max_steps`` or
+        can descend no further.
     """
     x = start.clone()
     active = torch.arange(len(x), device=x.device)
     value, gradient = evaluate(x, active)
+    if x.shape[1] == 0:
+        return x, value, torch.ones_like(active, dtype=torch.bool)
     history: list[tuple[Tensor, Tensor, Tensor]] = []
     converged = _small(gradient, value, tolerance)
+    going = ~converged
     for _ in range(max_steps):
-        keep = ~converged[active]
+        keep = going[active]
         if not keep.all():
             active = active[keep]
-            history = [tuple(part[keep] for part in step) for step in history]  # type: ignore[misc]
+            history = [(step[keep], change[keep], inverse[keep]) for step, change, inverse in history]
         if len(active) == 0:
             break
-        here, slope = x[active], gradient[active]
+        here, old, slope = x[active], value[active], gradient[active]
         direction = -_two_loops(slope, history, lambda g: precondition(g, active))  # noqa: B023
-        downhill = (direction * slope).sum(dim=1)
-        wrong = downhill >= 0
+        wrong = ~((direction * slope).sum(dim=1) < 0)
         if wrong.any():
-            direction[wrong] = -precondition(slope, active)[wrong]
-            downhill = (direction * slope).sum(dim=1)
-        there, new_value, new_slope = _line_search(
-            here, value[active], direction, downhill, active, evaluate, gradient[active]
-        )
-        history.append(_update(there - here, new_slope - slope))
-        history = history[-memory:]
-        stuck = new_value >= value[active]
-        x[active], value[active], gradient[active] = there, new_value, new_slope
-        converged[active] = _small(new_slope, new_value, tolerance)
-        if stuck.all():
-            break
+            direction[wrong] = -precondition(slope[wrong], active[wrong])
+        there, new, new_slope, moved = _line_search(here, old, slope, direction, active, evaluate)
+        history = [*history[1 - memory :], _update(there - here, new_slope - slope)]
+        x[active], value[active], gradient[active] = there, new, new_slope
+        converged[active] = _small(new_slope, new, tolerance)
+        going[active] = moved & ~converged[active]
     return x, value, converged
 
 
@@ -89,26 +86,27 @@ def _two_loops(
 
 
 def _line_search(
-    here: Tensor,
-    value: Tensor,
-    direction: Tensor,
-    downhill: Tensor,
-    active: Tensor,
-    evaluate: Evaluate,
-    gradient: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Halve each problem's step until it descends enough; a problem that cannot stays where it is."""
+    here: Tensor, value: Tensor, gradient: Tensor, direction: Tensor, active: Tensor, evaluate: Evaluate
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Halve each problem's step until it descends enough; one that cannot stays, and is said not to have moved.
+
+    A rise within the value's own rounding is no rise, or the last steps would all be refused.
+    """
     there, new_value, new_gradient = here.clone(), value.clone(), gradient.clone()
-    size = torch.ones_like(value)
-    open_ = torch.arange(len(here), device=here.device)
+    downhill = (direction * gradient).sum(dim=1)
+    noise = 4 * torch.finfo(value.dtype).eps * value.abs()
+    waiting = torch.arange(len(here), device=here.device)
+    size = 1.0
     for _ in range(30):
-        trial = here[open_] + size[open_, None] * direction[open_]
-        found, slope = evaluate(trial, active[open_])
-        good = found <= value[open_] + 1e-4 * size[open_] * downhill[open_]
-        accepted = open_[good]
+        trial = here[waiting] + size * direction[waiting]
+        found, slope = evaluate(trial, active[waiting])
+        good = found <= (value + noise + 1e-4 * size * downhill)[waiting]
+        accepted = waiting[good]
         there[accepted], new_value[accepted], new_gradient[accepted] = trial[good], found[good], slope[good]
-        open_ = open_[~good]
-        if len(open_) == 0:
+        waiting = waiting[~good]
+        if len(waiting) == 0:
             break
-        size[open_] /= 2
-    return there, new_value, new_gradient
+        size /= 2
+    moved = torch.ones_like(active, dtype=torch.bool)
+    moved[waiting] = False
+    return there, new_value, new_gradient, moved

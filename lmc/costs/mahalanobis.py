@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from lmc.core.linear_algebra import coherence, principal_directions
+from lmc.costs.gram import basis_rows, grams
 from lmc.models.stack import chunk
 from lmc.recording.moments import Moments
 
 Outside = Literal["infinite", "projected"]
 _SINGULAR = 1e-10
+# Fixed coordinates, in units of k, up to which systems over them are the cheaper ones (measured).
+_CROSSOVER = 0.6
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,26 @@ def realisation_cost(
     v = torch.zeros_like(a) if centre is None else centre.double() @ u
     if mask is None or bool(mask.bool().all()):
         return _squared_distances(v, a)
-    n, k = a.shape
+    (n, d), k = mask.shape, u.shape[1]
+    free = mask.bool()
+    by_fixed = d - int(free.sum(dim=1).min()) < _CROSSOVER * k
     cost = a.new_empty(n, n)
-    step = chunk(n, k * k + 2 * n * k, itemsize=8)
+    step = chunk(n, (d + k + 3 * n) * k, itemsize=8)
     for start in range(0, n, step):
-        rows = slice(start, start + step)
-        gram = torch.einsum("dk,id,dl->ikl", u, mask[rows].double(), u)
-        difference = (a[None] - v[rows, None]).mT
-        cost[rows] = _solve(gram, difference, outside)
+        rows = torch.arange(start, min(start + step, n))
+        if by_fixed:
+            cost[rows], regular = _by_fixed(basis_rows(~free[rows], u), v[rows], a)
+        else:
+            cost[rows], regular = _by_gram(grams(free[rows], u), v[rows], a)
+        rows = rows[~regular]
+        if len(rows):
+            cost[rows] = _pseudo(basis_rows(free[rows], u), v[rows], a, rows, outside)
     return cost
+
+
+def outside_range(cost: Tensor) -> int:
+    """How many (slot, neuron) pairs lie outside the slot's range: the infinite entries of a cost (n, n)."""
+    return int(cost.isinf().sum())
 
 
 def swap_cost(cost: Tensor) -> Tensor:
@@ -94,33 +108,51 @@ def swap_cost(cost: Tensor) -> Tensor:
 
 
 def _squared_distances(v: Tensor, a: Tensor) -> Tensor:
+    """||a_j - v_i||^2 of (r, k) and (n, k): (r, n)."""
     if not v.any():
-        return a.square().sum(dim=1).expand(len(a), -1).clone()
+        return a.square().sum(dim=1).expand(len(v), -1).clone()
     return torch.cdist(v, a, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
-def _solve(gram: Tensor, difference: Tensor, outside: Outside) -> Tensor:
-    """b^T S^+ b for S (m, k, k) and b the columns of (m, k, n)."""
-    factor, failed = torch.linalg.cholesky_ex(gram)
-    pivots = factor.diagonal(dim1=1, dim2=2).square()
-    singular = (failed != 0) | ~(pivots.amin(dim=1) > _SINGULAR * pivots.amax(dim=1))
-    cost = gram.new_empty(gram.shape[0], difference.shape[2])
-    regular = ~singular
-    if regular.any():
-        half = torch.linalg.solve_triangular(factor[regular], difference[regular], upper=False)
-        cost[regular] = half.square().sum(dim=1)
-    if singular.any():
-        cost[singular] = _pseudo(gram[singular], difference[singular], outside)
-    return cost
+def _by_gram(gram: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+    """Costs (r, n) of slots with Gram matrices S (r, k, k), and for which slots they hold, (r,) bool."""
+    factor, regular = _cholesky(gram)
+    half = torch.linalg.solve_triangular(factor, (a[None] - v[:, None]).mT, upper=False)
+    return half.square().sum(dim=1), regular
 
 
-def _pseudo(gram: Tensor, difference: Tensor, outside: Outside) -> Tensor:
-    values, vectors = torch.linalg.eigh(gram)
-    kept = values > _SINGULAR * values.amax(dim=1, keepdim=True).clamp_min(torch.finfo(gram.dtype).tiny)
+def _by_fixed(rows: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+    """The same by Woodbury: S^-1 = I + U_F^T (I - U_F U_F^T)^-1 U_F, with U_F (r, m, k) of fixed coordinates.
+
+    I - U_F U_F^T has the eigenvalues of S other than 1, so both are singular together.
+    """
+    small = -(rows @ rows.mT)
+    small.diagonal(dim1=1, dim2=2).add_(1)
+    factor, regular = _cholesky(small)
+    half = torch.linalg.solve_triangular(factor, rows @ a.mT - rows @ v[:, :, None], upper=False)
+    return _squared_distances(v, a) + half.square().sum(dim=1), regular
+
+
+def _cholesky(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors of (r, m, m) of norm at most 1, and which are clear of singular; identities for the others."""
+    factor, failed = torch.linalg.cholesky_ex(matrices)
+    smallest = factor.diagonal(dim1=1, dim2=2).square().amin(dim=1)
+    regular = (failed == 0) & (smallest > _SINGULAR)
+    factor[~regular] = torch.eye(matrices.shape[1], dtype=matrices.dtype, device=matrices.device)
+    return factor, regular
+
+
+def _pseudo(rows: Tensor, v: Tensor, a: Tensor, slots: Tensor, outside: Outside) -> Tensor:
+    """Costs (r, n) by the pseudo-inverse of S = U_T^T U_T, with U_T (r, t, k) of trainable coordinates."""
+    values, vectors = torch.linalg.eigh(rows.mT @ rows)
+    kept = values > _SINGULAR * values.amax(dim=1, keepdim=True).clamp_min(torch.finfo(values.dtype).tiny)
     inverse = torch.where(kept, 1 / torch.where(kept, values, 1), 0)
-    coordinates = vectors.mT @ difference
-    cost = (inverse[:, :, None] * coordinates.square()).sum(dim=1)
+    squared = (vectors.mT @ (a[None] - v[:, None]).mT).square()
+    cost = (inverse[:, :, None] * squared).sum(dim=1)
     if outside == "infinite":
-        lost = torch.where(kept[:, :, None], 0, coordinates.square()).sum(dim=1)
-        cost = torch.where(lost > _SINGULAR * coordinates.square().sum(dim=1), torch.inf, cost)
+        lost = torch.where(kept[:, :, None], 0, squared).sum(dim=1)
+        beyond = lost > _SINGULAR * squared.sum(dim=1)
+        # A slot's own function is in its range by construction, whatever rounding says.
+        beyond[torch.arange(len(slots)), slots] = False
+        cost = torch.where(beyond, torch.inf, cost)
     return cost

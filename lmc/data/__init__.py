@@ -1,6 +1,7 @@
-"""Data sets in memory, split and standardised.
+"""Data sets in memory, split and standardised; some of them computed, with dials.
 
     data = lmc.data.load("digits", val_fraction=0.2)
+    data = lmc.data.load("gaussian_subspace", dimension=16, coherence=0.5)
     data.train.inputs, data.train.targets, data.task.losses(outputs, targets)
 
 A set is one builder that returns ``Raw``; its keyword-only parameters are the set's own settings. A new
@@ -22,7 +23,9 @@ from lmc.data.digits import digits
 from lmc.data.hub import hub
 from lmc.data.images import cifar10, cifar100, fashion_mnist, mnist
 from lmc.data.splitting import split
+from lmc.data.synthetic import gaussian_subspace, multilabel_subspace, parity_subspace
 from lmc.data.tasks import TASKS, Task
+from lmc.data.teacher import teacher
 
 __all__ = ["DATASETS", "LOCATION", "TASKS", "Dataset", "Raw", "Split", "Task", "bind", "defaults", "load"]
 
@@ -33,6 +36,10 @@ DATASETS: dict[str, Callable[..., Raw]] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "hub": hub,
+    "gaussian_subspace": gaussian_subspace,
+    "parity_subspace": parity_subspace,
+    "multilabel_subspace": multilabel_subspace,
+    "teacher": teacher,
 }
 
 LOCATION = ("path",)
@@ -42,12 +49,13 @@ _PROGRAM = ("name", "raw")
 
 
 def load(name: str = "digits", **settings: Any) -> Dataset:
-    """Load, split and standardise a data set.
+    """Load, split and standardise a data set, and turn it to a coherence where one is given.
 
     Args:
         name: a key of ``DATASETS``, or ``package.module:function`` for a builder of one's own.
-        settings: the builder's own, and ``split_seed``, ``val_fraction``, ``test_fraction`` and
-            ``standardise`` (see ``lmc.data.splitting.split``).
+        settings: the builder's own, and those of every set: ``split_seed``, ``val_fraction``,
+            ``test_fraction``, ``standardise``, ``coherence`` and ``coherence_ratio`` (see
+            ``lmc.data.splitting.split``).
 
     Raises:
         SettingError: unknown or bad settings, all together.

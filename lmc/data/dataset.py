@@ -64,19 +64,23 @@ class Raw:
         inputs: (N, *shape), uint8 or float32.
         targets: int64 (N,) with classes 0..outputs-1 for cross-entropy, else float32 (N, outputs).
         task: a key of ``TASKS``.
-        kind: what is standardised together: a channel of an ``image``, or a feature of a ``table``.
+        kind: what is standardised together: a channel of an ``image``, a feature of a ``table``, or
+            everything where the geometry of a ``subspace`` counts (features are centred one by one).
         test_inputs, test_targets: the set's own test split; None where it has none.
         scale: the largest value an input can take. Inputs are divided by it.
+        grain: the digest takes floating-point values as multiples of it. For computed data, whose last
+            bits depend on the machine; 0, for data that were read, takes every bit.
     """
 
     inputs: Tensor
     targets: Tensor
     task: str
     outputs: int
-    kind: Literal["image", "table"] = "table"
+    kind: Literal["image", "table", "subspace"] = "table"
     test_inputs: Tensor | None = None
     test_targets: Tensor | None = None
     scale: float = 1.0
+    grain: float = 0.0
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -95,6 +99,8 @@ class Raw:
         state = hashlib.sha256()
         for name, tensor in self.tensors.items():
             state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            if self.grain and tensor.is_floating_point():
+                tensor = (tensor / self.grain).round().to(torch.int64)
             if tensor.numel():
                 state.update(tensor.contiguous().view(torch.uint8).numpy().data)
         return state.hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from lmc import matching, symmetry
 from lmc.core.errors import LmcError
-from lmc.costs import Subspace, principal_subspace, realisation_cost, swap_cost
 from lmc.data import Dataset
+from lmc.jobs.layers import Layer, has_costs, is_mixed, record_layers
 from lmc.jobs.naming import Choice
 from lmc.jobs.outcome import Talk
 from lmc.jobs.runs import Opened
 from lmc.matching.identifiability import SwapCost, total
 from lmc.matching.similarity import SIMILARITIES
-from lmc.models.stack import Point, stack_states
+from lmc.models.stack import Point, State, stack_states
 from lmc.recording import Moments, record
 from lmc.symmetry import Group, Groups
 
@@ -60,6 +60,16 @@ class Matcher:
         """What counts as a cheap exchange."""
         return float(self.choice.settings.get("tau", 1.0))
 
+    @property
+    def estimate(self) -> str:
+        """Which norm costs gate: mahalanobis or ridge."""
+        return str(self.choice.settings.get("estimate", "mahalanobis"))
+
+    @property
+    def beta(self) -> float:
+        """Of the ridge estimate."""
+        return float(self.choice.settings.get("beta", 0.01))
+
     def __call__(self, evidence: matching.Evidence) -> list[matching.Permutations]:
         """One permutation a run, the identity for the first."""
         return self.choice.builder(evidence, **self.choice.settings)
@@ -81,7 +91,6 @@ class Lineup:
     matcher: Matcher
     device: torch.device
     talk: Talk
-    subspaces: dict[tuple[int, str], Subspace] = field(default_factory=dict)
 
     @cached_property
     def states(self) -> list[dict[str, Tensor]]:
@@ -106,19 +115,25 @@ class Lineup:
         return self._record(points)
 
     @cached_property
-    def input_moments(self) -> dict[Point, Moments]:
-        """The inputs of every layer that has norm costs; recorded when costs are asked for."""
-        own = [(index, index) for index in range(len(self.runs))]
-        costed = dict.fromkeys(
-            layer for group in self.groups for layer in group.layers if self._linear(layer)
+    def layers(self) -> dict[tuple[int, str], Layer]:
+        """Every layer with norm costs of every run; recorded when costs are asked for."""
+        costed = [layer for group in self.groups for layer in group.layers if has_costs(self.network, layer)]
+        return record_layers(
+            self.network.to(self.device),
+            self._stacked(),
+            [opened.constraint for opened in self.runs],
+            list(dict.fromkeys(costed)),
+            self.dataset.train.inputs,
+            self.matcher.ratio,
         )
-        return self._record({(layer, "input"): own for layer in costed})
+
+    def _stacked(self) -> State:
+        return {name: tensor.to(self.device) for name, tensor in stack_states(self.states).items()}
 
     def _record(self, points: Mapping[Point, Iterable[tuple[int, int]]]) -> dict[Point, Moments]:
         if not points:
             return {}
-        tensors = {name: tensor.to(self.device) for name, tensor in stack_states(self.states).items()}
-        found = record(self.network.to(self.device), tensors, self.dataset.train.inputs, points)
+        found = record(self.network.to(self.device), self._stacked(), self.dataset.train.inputs, points)
         return {
             point: Moments(
                 moments.count,
@@ -128,9 +143,6 @@ class Lineup:
             )
             for point, moments in found.items()
         }
-
-    def _linear(self, layer: str) -> bool:
-        return isinstance(self.network.get_submodule(layer), nn.Linear)
 
     def similarity(self, a: int, b: int, group: Group) -> Tensor:
         """(n, n), the mean over the group's recording points."""
@@ -144,37 +156,21 @@ class Lineup:
         return {group.name: self._group_costs(group) for group in self.groups}
 
     def _group_costs(self, group: Group) -> list[SwapCost] | None:
-        mixed = {name for opened in self.runs for name in opened.constraint.mixings}
-        recorded = {module for modules in group.points.values() for module in modules}
-        if mixed & recorded or not all(map(self._linear, group.layers)):
+        recorded = [module for modules in group.points.values() for module in modules]
+        mixed = any(is_mixed(opened.constraint, recorded) for opened in self.runs)
+        if mixed or not all(has_costs(self.network, layer) for layer in group.layers):
             return None
         costs = []
-        for index in range(len(self.runs)):
+        for index, opened in enumerate(self.runs):
             try:
                 costs.append(total([self._layer_cost(index, layer) for layer in group.layers]))
             except LmcError as error:
-                self.talk.say(f"{self.runs[index].run.reference}, {group.name}: no norm costs, {error}")
+                self.talk.say(f"warning: {opened.run.reference}, {group.name}: no norm costs, {error}")
                 return None
         return costs
 
     def _layer_cost(self, index: int, layer: str) -> SwapCost:
-        moments = self.input_moments[layer, "input"]
-        own = Moments(
-            moments.count,
-            moments.mean[[index]],
-            moments.variance[[index]],
-            {(0, 0): moments.covariance(index)},
-        )
-        subspace = principal_subspace(own, self.matcher.ratio)
-        self.subspaces[index, layer] = subspace
-        constraint = self.runs[index].constraint
-        cost = realisation_cost(
-            self.states[index][f"{layer}.weight"],
-            constraint.mask(layer),
-            constraint.centre(layer),
-            subspace.basis,
-        )
-        return SwapCost(swap_cost(cost), cost.diagonal().clone())
+        return self.layers[index, layer].swap_cost(self.matcher.estimate, self.matcher.beta)
 
     def evidence(self, indices: Sequence[int]) -> matching.Evidence:
         """What a matcher may look at, for some of the runs (the first is the reference)."""

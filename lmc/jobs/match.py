@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lmc.core.errors import SettingError
 from lmc.core.statistics import estimate
 from lmc.core.tables import concatenate, frame
 from lmc.jobs.alignment import Lineup, Matcher
+from lmc.jobs.layers import layer_row
 from lmc.jobs.loading import use_device
 from lmc.jobs.naming import job_folder
 from lmc.jobs.outcome import Outcome, Summary, Talk
+from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
 from lmc.jobs.pairs import pair_sets
+from lmc.jobs.path import alpha_list, barrier_table, scan_pair
 from lmc.jobs.runs import pair_columns
 from lmc.jobs.settings import Match
 from lmc.matching.identifiability import admissible, identifiable, margins, mutual, objectives
@@ -25,17 +29,25 @@ from lmc.symmetry import Group
 if TYPE_CHECKING:
     import pandas as pd
 
+TAUS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
 
 def run(settings: Match, talk: Talk) -> Outcome:
     """Match the pairs of the references; tables ``match``, ``neuron``, ``layer`` and the permutations."""
     matcher = Matcher.bind(settings.match)
-    sets = pair_sets(settings)
+    sets = pair_sets(settings, talk)
     folder, record = job_folder(
         "match", settings, [opened for pairs in sets for opened in pairs.runs], match=matcher.choice
     )
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
     tables: dict[str, list[pd.DataFrame]] = {"match": [], "neuron": [], "layer": []}
+    if settings.sensitivity:
+        if matcher.choice.name != "identifiability":
+            raise SettingError(
+                "sensitivity=true: only matching by identifiability has a tau", "match=identifiability"
+            )
+        tables["tau"] = []
     permutations: dict[str, Tensor] = {}
     for pairs in sets:
         lineup = pairs.lineup(matcher, device, talk)
@@ -45,9 +57,12 @@ def run(settings: Match, talk: Talk) -> Outcome:
             label = ":".join(lineup.runs[index].run.reference for index in (a, b))
             _, aligned = matcher(lineup.evidence([a, b]))
             permutations.update({f"{label}:{group}": value for group, value in aligned.items()})
+        if settings.sensitivity:
+            tables["tau"].append(_sensitivity(lineup, talk))
     joined = {kind: concatenate(kind, parts) for kind, parts in tables.items()}
     results.write(folder, record, joined, {"permutations": permutations})
-    return Outcome("match", joined, (str(folder),), tuple(summaries(joined["match"])), (str(folder),))
+    shown = [*summaries(joined["match"]), *([_tau_summary(joined["tau"])] if settings.sensitivity else [])]
+    return Outcome("match", joined, (str(folder),), tuple(shown), (str(folder),))
 
 
 def match_tables(lineup: Lineup) -> dict[str, pd.DataFrame]:
@@ -130,28 +145,53 @@ def _group_rows(
     return match_row, [{**which, **{name: values[name][i] for name in values}} for i in range(group.size)]
 
 
+def _sensitivity(lineup: Lineup, talk: Talk) -> pd.DataFrame:
+    """Share of neurons moved and test barrier over tau, pair by pair (table ``tau``)."""
+    own = lineup.matcher.choice
+    rows = []
+    with talk.progress("tau", len(lineup.pairs) * len(TAUS)) as bar:
+        for a, b in lineup.pairs:
+            for tau in TAUS:
+                matcher = Matcher.bind({"name": own.name, **own.settings, "tau": tau})
+                _, moves = matcher(lineup.evidence([a, b]))
+                still = sum(int((p == torch.arange(len(p))).sum()) for p in moves.values())
+                total = sum(len(p) for p in moves.values())
+                path = scan_pair(lineup, a, b, matcher, alpha_list(25), None)
+                barriers = barrier_table(path).set_index("split")["loss_barrier"]
+                rows.append(
+                    {
+                        **pair_columns(lineup.runs[a], lineup.runs[b]),
+                        "match": own.label,
+                        "tau": tau,
+                        "share_moved": 1 - still / total,
+                        "loss_barrier": float(barriers["test"]) if "test" in barriers else float("nan"),
+                    }
+                )
+                bar.advance()
+    return frame("tau", rows)
+
+
+def _tau_summary(table: pd.DataFrame) -> Summary:
+    import pandas as pd
+
+    rows = []
+    for tau, part in table.groupby("tau"):
+        pairs = run_pairs(part)
+        moved, barrier = (str(estimate(part[name], pairs)) for name in ("share_moved", "loss_barrier"))
+        rows.append({"tau": f"{tau:g}", "share moved": moved, "test loss barrier": barrier})
+    return Summary("sensitivity to tau", pd.DataFrame(rows), (f"{pair_count(table)}; {INTERVAL}",))
+
+
 def _constant(lineup: Lineup, run: int, group: Group) -> Tensor:
     found = [constant(lineup.moments[module, "output"], run) for module in group.points[lineup.matcher.point]]
     return torch.stack(found).all(dim=0)
 
 
 def _layer_table(lineup: Lineup) -> pd.DataFrame:
-    rows = []
-    for (index, layer), subspace in sorted(lineup.subspaces.items()):
-        experiment, seed, epoch = lineup.runs[index].key
-        rows.append(
-            {
-                "experiment": experiment,
-                "seed": seed,
-                "epoch": epoch,
-                "layer": layer,
-                "inputs": subspace.basis.shape[0],
-                "dimension": subspace.dimension,
-                "explained_variance": subspace.explained_variance,
-                "coherence": subspace.coherence,
-            }
-        )
-    return frame("layer", rows)
+    return frame(
+        "layer",
+        [layer_row(lineup.runs[index], layer) for (index, _), layer in sorted(lineup.layers.items())],
+    )
 
 
 def summaries(table: pd.DataFrame) -> list[Summary]:
@@ -183,32 +223,12 @@ def summaries(table: pd.DataFrame) -> list[Summary]:
             )
         title = " and ".join(dict.fromkeys(map(str, names))) + f", match={part['match'].iloc[0]}"
         constants = int(part["constant_a"].sum() + part["constant_b"].sum())
-        notes = [f"{pair_count(part)}; {_INTERVAL}"]
+        notes = [f"{pair_count(part)}; {INTERVAL}"]
         if constants:
             notes.append(f"{constants} constant units, similarity 0")
         found.append(Summary(title, pd.DataFrame(rows), tuple(notes)))
     return found
 
 
-_INTERVAL = "mean [95 % bootstrap], or the values below three pairs"
-
-
 def _percent(shares: Any) -> str:
     return f"{shares.mean():.1%}"
-
-
-def run_pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """The two runs of every row, as bootstrap needs them."""
-    return list(
-        zip(
-            table["experiment_a"] + "/" + table["seed_a"].astype(str),
-            table["experiment_b"] + "/" + table["seed_b"].astype(str),
-            strict=True,
-        )
-    )
-
-
-def pair_count(table: pd.DataFrame) -> str:
-    """How many pairs a table speaks of."""
-    count = len(set(run_pairs(table)))
-    return f"{count} pair" + ("s" if count != 1 else "")

@@ -29,17 +29,14 @@ class PairSet:
         return Lineup(self.runs, self.pairs, self.dataset, network, matcher, device, talk)
 
 
-def pair_sets(settings: Pairwise) -> list[PairSet]:
+def pair_sets(settings: Pairwise, talk: Talk) -> list[PairSet]:
     """Open and check every pair of a command before any is computed.
 
     Raises:
         LmcError: all faults of all pairs, together.
     """
-    return [make_pairs(runs, settings.pairs, settings.mixed, settings.data) for runs in _sets(settings)]
-
-
-def _sets(settings: Pairwise) -> list[list[Opened]]:
-    return open_runs(settings.outputs, settings.references, settings.trust)
+    sets = open_runs(settings.outputs, settings.references, settings.trust, talk.say)
+    return [make_pairs(runs, settings.pairs, settings.mixed, settings.data) for runs in sets]
 
 
 def make_pairs(runs: Sequence[Opened], how: str, mixed: bool, moved: dict[str, object]) -> PairSet:

@@ -16,9 +16,9 @@ from lmc.figures import path as figure
 from lmc.figures.writing import save
 from lmc.jobs.alignment import Lineup, Matcher
 from lmc.jobs.loading import use_device
-from lmc.jobs.match import pair_count, run_pairs
 from lmc.jobs.naming import job_folder
 from lmc.jobs.outcome import Outcome, Summary, Talk
+from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
 from lmc.jobs.pairs import pair_sets
 from lmc.jobs.runs import pair_columns
 from lmc.jobs.settings import Path
@@ -36,7 +36,7 @@ def run(settings: Path, talk: Talk) -> Outcome:
     """Scan every pair unaligned, and aligned where a matcher is set; tables ``path`` and ``barrier``."""
     alphas = alpha_list(settings.alphas)
     matcher = Matcher.bind(settings.match)
-    sets = pair_sets(settings)
+    sets = pair_sets(settings, talk)
     runs = [opened for pairs in sets for opened in pairs.runs]
     folder, record = job_folder("path", settings, runs, match=matcher.choice)
     check_writable(folder)
@@ -139,6 +139,6 @@ def summaries(table: pd.DataFrame) -> list[Summary]:
             barriers = {name.replace("_", " "): str(estimate(group[name], pairs)) for name in BARRIERS}
             rows.append({"match": match, "split": split, **barriers})
         title = " and ".join(dict.fromkeys(map(str, names)))
-        notes = (f"{pair_count(part)}; mean [95 % bootstrap], or the values below three pairs",)
+        notes = (f"{pair_count(part)}; {INTERVAL}",)
         found.append(Summary(title, pd.DataFrame(rows), notes))
     return found

@@ -38,6 +38,8 @@ def run(settings: Remove, talk: Talk) -> Outcome:
     runs = list(dict.fromkeys(runs))
     table = frame("run", map(run_row, runs))
     dependents = _dependents(outputs, runs)
+    for name in dependents:
+        talk.say(f"made from it, and kept: {name}")
     if not settings.dry_run:
         with ExitStack() as locks:
             for each in runs:
@@ -49,11 +51,8 @@ def run(settings: Remove, talk: Talk) -> Outcome:
     shown = pd.DataFrame(
         {"run": [each.reference for each in runs], "MB": [f"{size:.1f}" for size in table["megabytes"]]}
     )
-    notes = tuple(f"made from it, and kept: {name}" for name in dependents)
     title = "would be removed" if settings.dry_run else "removed"
-    return Outcome(
-        "run", {"run": table}, tuple(each.reference for each in runs), (Summary(title, shown, notes),)
-    )
+    return Outcome("run", {"run": table}, tuple(each.reference for each in runs), (Summary(title, shown),))
 
 
 def _dependents(outputs: Path, runs: list[Run]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,7 +53,12 @@ class Opened:
         return constraint
 
     def data(self, moved: Mapping[str, Any]) -> Dataset:
-        """The data it was trained on, perhaps at a new place."""
+        """The data it was trained on, perhaps at a new place.
+
+        Raises:
+            SettingError: a user's own code loads them, and that is not trusted.
+        """
+        self._check_trust(self.record["data"]["name"])
         return reload_data(self.record["data"], moved, self.record["data_digest"])
 
     def network(self, dataset: Dataset) -> nn.Module:
@@ -63,10 +68,13 @@ class Opened:
             SettingError: it is made by a user's own code, and that is not trusted.
         """
         name = self.info["model"]["name"]
-        if registry.is_own_code(name) and not self.trust:
-            raise SettingError(f"{self.run.reference} is built by {name}", "--trust imports it")
+        self._check_trust(name)
         made = models.build(name, self.info["model"]["keywords"], dataset.input_shape, dataset.outputs, 0)
         return self.constraint.install(made).eval()
+
+    def _check_trust(self, name: str) -> None:
+        if registry.is_own_code(name) and not self.trust:
+            raise SettingError(f"{self.run.reference} needs the code of {name}", "--trust imports it")
 
     def state(self, network: nn.Module) -> dict[str, Tensor]:
         """Its weights.
@@ -108,11 +116,19 @@ def pair_columns(a: Opened, b: Opened) -> dict[str, Any]:
     return row
 
 
-def open_runs(outputs: str | None, references: Sequence[str], trust: bool = False) -> list[list[Opened]]:
+def open_runs(
+    outputs: str | None,
+    references: Sequence[str],
+    trust: bool = False,
+    skip: Callable[[str], None] | None = None,
+) -> list[list[Opened]]:
     """The runs of references, in sets within which pairs are formed.
 
     An experiment of several runs is a set of its own; runs named one by one, and experiments of a single
     run, form one set together.
+
+    Args:
+        skip: called with a text when a lone run that only a glob named is left out, as it has no partner.
 
     Raises:
         RunReferenceError: no reference is given, or one does not resolve.
@@ -131,6 +147,9 @@ def open_runs(outputs: str | None, references: Sequence[str], trust: bool = Fals
             else:
                 single.extend(opened)
     unique = list(dict.fromkeys(single))
+    if skip and sets and len(unique) == 1 and any(set("*?[") & set(reference) for reference in references):
+        skip(f"{unique[0].run.reference} is left out: it has no partner")
+        return sets
     return [*sets, unique] if unique else sets
 
 

@@ -42,9 +42,9 @@ class Training:
     """One training recipe; every key is part of a run's identity but for ``checkpoints``.
 
     ``checkpoints``: an epoch every n (int) or a list of epochs to store; the initialisation and the last
-    epoch always are. ``clip``: largest gradient norm of a run. ``warmup``: epochs of rising rate.
-    ``warmup_factor``: for the exponential schedule, the rate's growth per epoch during warm-up, starting
-    at ``learning_rate``; for the linear one it is not used.
+    epoch always are. ``clip``: largest gradient norm of a run. ``decay_bias``: whether biases decay, as
+    published for most experiments. ``warmup``: epochs of rising rate. ``warmup_factor``: the exponential
+    schedule's growth per epoch during warm-up, starting at ``learning_rate``; no other schedule uses it.
     """
 
     epochs: Annotated[int, Field(ge=0)] = 40
@@ -58,6 +58,7 @@ class Training:
     warmup: Annotated[int, Field(ge=0)] = 0
     warmup_factor: Annotated[float, Field(gt=0)] = 1.259
     clip: Annotated[float, Field(gt=0)] | None = None
+    decay_bias: bool = True
     checkpoints: Count | list[Annotated[int, Field(ge=0)]] | None = None
 
 
@@ -97,9 +98,10 @@ class Pairwise(Common):
 
 @dataclass(frozen=True)
 class Match(Pairwise):
-    """Settings of ``lmc match``."""
+    """Settings of ``lmc match``. ``sensitivity``: also the share moved and the barrier over tau."""
 
     match: Group = _group("identifiability")
+    sensitivity: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,65 @@ class Path(Pairwise):
     match: Group = _group("none")
     alphas: int | list[float] = 25
     restatistics: bool | None = None
+
+
+@dataclass(frozen=True)
+class Layerwise(Common):
+    """What every command over the layers of runs can be told.
+
+    ``layers``: names or globs of layers. ``ratio``: share of variance of a layer's input subspace.
+    """
+
+    references: list[str] = field(default_factory=list)
+    layers: str | list[str] = "*"
+    ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
+    trust: bool = False
+    data: Group = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cost(Layerwise):
+    """Settings of ``lmc cost``.
+
+    ``estimate``: mahalanobis, or ridge at each of ``betas``, through the activation where ``activation``.
+    ``outside``: what a function outside a slot's range costs. ``neurons``: sample so many neurons a layer;
+    null takes all. ``samples``: inputs for ridge costs through an activation. ``distance``: also distances
+    between the neurons' classes. ``tau``: what counts as a cheap exchange. ``epochs``: all stored ones, or
+    the referenced.
+    """
+
+    estimate: Literal["mahalanobis", "ridge"] = "mahalanobis"
+    betas: list[Annotated[float, Field(gt=0)]] = field(default_factory=lambda: [0.001, 0.01, 0.1, 1.0])
+    activation: bool = False
+    fit_bias: bool = True
+    outside: Literal["infinite", "projected"] = "infinite"
+    neurons: Count | None = None
+    samples: Count = 1024
+    distance: bool = False
+    tau: Annotated[float, Field(ge=0)] = 1.0
+    epochs: Literal["referenced", "all"] = "referenced"
+
+
+@dataclass(frozen=True)
+class Coherence(Layerwise):
+    """Settings of ``lmc coherence``. ``deltas``: probabilities for which the bound is stated."""
+
+    deltas: list[Annotated[float, Field(gt=0, lt=1)]] = field(default_factory=lambda: [0.01, 0.05, 0.1, 0.5])
+
+
+@dataclass(frozen=True)
+class Predict(Common):
+    """Settings of ``lmc predict``: a training that is not done. ``seeds`` draws initialisations."""
+
+    data: Group = _group("digits")
+    model: Group = _group("mlp")
+    variant: Group = _group("standard")
+    seeds: int | list[int] = 2
+    mask_seed: int = 0
+    layers: str | list[str] = "*"
+    ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
+    tau: Annotated[float, Field(ge=0)] = 1.0
+    neurons: Count = 24
 
 
 @dataclass(frozen=True)
@@ -177,6 +238,9 @@ COMMANDS: dict[str, type[Common]] = {
     "match": Match,
     "merge": Merge,
     "path": Path,
+    "cost": Cost,
+    "coherence": Coherence,
+    "predict": Predict,
     "reproduce": Reproduce,
     "list": List,
     "show": Show,
@@ -216,7 +280,7 @@ def compose(
     Raises:
         SettingError: all faults, together.
     """
-    nested = _unfold(given)
+    nested = unfold(given)
     chosen = groups(command)
     faults: list[LmcError] = []
     for key, default in chosen.items():
@@ -264,7 +328,8 @@ def outputs_folder(outputs: str | None) -> str:
     return outputs or os.environ.get("LMC_OUTPUTS") or "outputs"
 
 
-def _unfold(given: Mapping[str, Any]) -> dict[str, Any]:
+def unfold(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as nested mappings; a choice given by name alone becomes its mapping."""
     nested: dict[str, Any] = {}
     for key, value in sorted(given.items(), key=lambda item: item[0].count(".")):
         head, *rest = str(key).split(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,4 +51,9 @@ def _describe(selection: Selection) -> list[dict[str, str]]:
             }
         )
         facts["stored epochs"] = " ".join(map(str, first.epochs()))
-    return [{"key": key, "value": "-" if value is None else str(value)} for key, value in facts.items()]
+    return [{"key": key, "value": _text(value)} for key, value in facts.items()]
+
+
+def _text(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

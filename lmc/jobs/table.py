@@ -18,6 +18,13 @@ MADE_BY = {
     "match": "lmc match",
     "neuron": "lmc match",
     "layer": "lmc match",
+    "cost": "lmc cost",
+    "swap": "lmc cost",
+    "distance": "lmc cost",
+    "anisotropy": "lmc coherence",
+    "bound": "lmc coherence",
+    "prediction": "lmc predict",
+    "tau": "lmc match",
     "claim": "lmc reproduce",
     "measure": "lmc reproduce",
 }

@@ -89,14 +89,15 @@ def _stacks(members: Sequence[Member], limit: int | None, device: torch.device) 
     ordered = sorted(members, key=lambda member: member.stack_key)
     for _, same in groupby(ordered, key=lambda member: member.stack_key):
         together = list(same)
-        most = limit or max(1, _free_memory(device) // 2 // memory_of_run(together[0].plan))
+        most = limit or max(1, free_memory(device) // 2 // memory_of_run(together[0].plan))
         if together[0].random:
             most = 1
         for start in range(0, len(together), most):
             yield TrainingStack(together[start : start + most], device)
 
 
-def _free_memory(device: torch.device) -> int:
+def free_memory(device: torch.device) -> int:
+    """Bytes free on the device that computes."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -19,6 +19,8 @@ def identifiability(
     point: Literal["activation", "norm", "linear"] = "activation",
     tau: Annotated[float, Field(ge=0)] = 1.0,
     ratio: Annotated[float, Field(gt=0, le=1)] = 0.9,
+    estimate: Literal["mahalanobis", "ridge"] = "mahalanobis",
+    beta: Annotated[float, Field(gt=0)] = 0.01,
 ) -> list[Permutations]:
     """The permutation of greatest similarity among pairs whose exchange is cheap in both runs.
 
@@ -27,7 +29,9 @@ def identifiability(
 
     Args:
         tau: an exchange is cheap up to tau times what the two neurons cost.
-        ratio: share of variance of the input subspace that costs are measured on.
+        ratio: share of variance of the input subspace that mahalanobis costs are measured on.
+        estimate: of the costs; ridge weighs a small error on the data against the norm.
+        beta: of the ridge estimate.
     """
     aligned = [evidence.groups.identity()]
     for run in range(1, evidence.runs):

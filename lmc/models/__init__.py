@@ -11,8 +11,9 @@ from torch import nn
 from lmc.core import registry, seeds
 from lmc.core.errors import LmcError, SettingError
 from lmc.models.mlp import mlp
+from lmc.models.relu_sum import relu_sum
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp}
+MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp, "relu_sum": relu_sum}
 
 GIVEN = ("input_shape", "outputs")
 

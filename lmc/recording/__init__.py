@@ -2,6 +2,6 @@
 
 from lmc.recording.batchnorm import reestimate
 from lmc.recording.evaluation import evaluate
-from lmc.recording.moments import Moments, MomentStream, features, record
+from lmc.recording.moments import Moments, MomentStream, features, patches, record, sample
 
-__all__ = ["MomentStream", "Moments", "evaluate", "features", "record", "reestimate"]
+__all__ = ["MomentStream", "Moments", "evaluate", "features", "patches", "record", "reestimate", "sample"]

@@ -42,6 +42,15 @@ class Moments:
             return self.covariances[pair]
         return self.covariances[pair[::-1]].mT
 
+    def of(self, run: int) -> Moments:
+        """One run's own moments as those of a stack of one, on the CPU."""
+        return Moments(
+            self.count,
+            self.mean[[run]].cpu(),
+            self.variance[[run]].cpu(),
+            {(0, 0): self.covariance(run).cpu()},
+        )
+
     def second_moment(self, run: int = 0) -> Tensor:
         """E[x x^T] (n, n), not centred."""
         return self.covariance(run) + torch.outer(self.mean[run], self.mean[run])
@@ -114,9 +123,43 @@ def record(
             batch = inputs[start : start + step].to(device)
             seen = [forward(module, part, batch, capture=points)[1] for _, part in parts]
             for point, stream in streams.items():
-                stream.add([run for part in seen for run in features(part[point])])
+                stream.add([run for part in seen for run in read(module, point, part[point])])
     module.train(training)
     return {point: stream.finish() for point, stream in streams.items()}
+
+
+def read(module: nn.Module, point: Point, captured: Tensor) -> Tensor:
+    """What a point's samples are, (K, B, n): the inputs of a convolution are its patches (THEORY 1)."""
+    part = module.get_submodule(point[0])
+    if point[1] == "input" and isinstance(part, nn.Conv2d):
+        return patches(part, captured)
+    return features(captured)
+
+
+def patches(part: nn.Conv2d, captured: Tensor) -> Tensor:
+    """Patches (K, B * positions, C_in * k_h * k_w) of maps (K, B, C_in, H, W), in the weight's order."""
+    if isinstance(part.padding, str) or part.padding_mode != "zeros" or part.groups != 1:
+        raise ValueError("patches of grouped, string-padded or non-zero-padded convolutions")
+    runs = captured.shape[0]
+    cut = nn.functional.unfold(
+        captured.flatten(0, 1), part.kernel_size, part.dilation, part.padding, part.stride
+    )
+    return cut.mT.reshape(runs, -1, cut.shape[1])
+
+
+def sample(
+    module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, point: Point, count: int, seed: int = 0
+) -> Tensor:
+    """(K, count, n) rows at a point, drawn without replacement by a seed; fewer if there are fewer."""
+    draw = torch.Generator().manual_seed(seed)
+    chosen = inputs[torch.randperm(len(inputs), generator=draw)[:count]]
+    training = module.training
+    module.eval()
+    with torch.no_grad():
+        _, seen = forward(module, tensors, chosen.to(next(iter(tensors.values())).device), capture=[point])
+    module.train(training)
+    rows = read(module, point, seen[point])
+    return rows[:, torch.randperm(rows.shape[1], generator=draw)[:count]]
 
 
 def features(captured: Tensor) -> Tensor:
@@ -128,4 +171,4 @@ def features(captured: Tensor) -> Tensor:
 
 def _widths(module: nn.Module, tensors: Mapping[str, Tensor], one: Tensor, points: Iterable[Point]) -> int:
     _, seen = forward(module, {name: tensor[:1] for name, tensor in tensors.items()}, one, capture=points)
-    return sum(math.prod(value.shape[1:]) for value in seen.values())
+    return sum(math.prod(read(module, point, value).shape[1:]) for point, value in seen.items())

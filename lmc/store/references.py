@@ -57,7 +57,11 @@ def resolve(outputs: Path, reference: str) -> list[Selection]:
 
 
 def find_experiments(outputs: Path, name: str, reference: str) -> list[Experiment]:
-    """Experiments by path, glob, full name, readable part, or unique prefix, in this order."""
+    """Experiments by path, glob, full name, readable part, or unique prefix, in this order.
+
+    A prefix reaches a merged run only beyond its ``+``: the name of a removed experiment does not come to
+    mean what was merged from it.
+    """
     folder = Path(name).expanduser()
     if (folder / "settings.yaml").is_file():
         return [Experiment(folder.resolve())]
@@ -76,7 +80,7 @@ def find_experiments(outputs: Path, name: str, reference: str) -> list[Experimen
     for test in (
         lambda item: item.name == name,
         lambda item: stem_of(item.name) == name,
-        lambda item: item.name.startswith(name),
+        lambda item: item.name.startswith(name) and ("+" in name or "+" not in item.name),
     ):
         matched = [item for item in stored if test(item)] if name else []
         if len(matched) == 1:

@@ -33,6 +33,7 @@ class Recipe:
     warmup: int = 0
     warmup_factor: float = 1.0
     clip: float | None = None
+    decay_bias: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,10 @@ class Fit:
         self.optimiser = OPTIMISERS[recipe.optimiser](
             list(self.leaves.values()), recipe.learning_rate, recipe.momentum, recipe.nesterov
         )
-        self._decay = Decay(self.leaves, self.centres)
+        decayed = {
+            name: leaf for name, leaf in self.leaves.items() if recipe.decay_bias or not name.endswith("bias")
+        }
+        self._decay = Decay(decayed, self.centres)
         first = next(iter(self.leaves.values()))
         self._zeros = torch.zeros(len(first), dtype=torch.float64, device=first.device)
         self.alive = torch.ones(len(first), dtype=torch.bool)

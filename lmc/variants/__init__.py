@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lmc.core import registry
+from lmc.variants.bernoulli import bernoulli
 from lmc.variants.constraint import Constraint, constrained_weights
 from lmc.variants.sigma import sigma
 from lmc.variants.standard import standard
@@ -16,7 +17,13 @@ from lmc.variants.w import w
 
 __all__ = ["VARIANTS", "Constraint", "build", "constrained_weights"]
 
-VARIANTS: dict[str, Callable[..., Constraint]] = {"standard": standard, "w": w, "syre": syre, "sigma": sigma}
+VARIANTS: dict[str, Callable[..., Constraint]] = {
+    "standard": standard,
+    "w": w,
+    "syre": syre,
+    "sigma": sigma,
+    "bernoulli": bernoulli,
+}
 
 GIVEN = ("model", "mask_seed", "example")
 

@@ -11,7 +11,14 @@ from lmc.core.errors import DataError, SettingError
 from lmc.data import DATASETS, LOCATION, TASKS
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "data"
-COMMON = {"split_seed": 0, "val_fraction": 0.1, "test_fraction": 0.2, "standardise": True}
+COMMON = {
+    "split_seed": 0,
+    "val_fraction": 0.1,
+    "test_fraction": 0.2,
+    "standardise": True,
+    "coherence": None,
+    "coherence_ratio": 0.9,
+}
 
 
 def test_every_set_has_a_yaml_and_no_yaml_is_without_a_set():
@@ -40,6 +47,8 @@ def test_every_set_loads_to_the_contract(name, request, tmp_path, write_images):
             "a,b,y\n" + "".join(f"{i},{i % 5},{'no' if i % 3 else 'yes'}\n" for i in range(30))
         )
         settings = {"path": str(tmp_path / "table.csv"), "inputs": ["a", "b"], "target": "y"}
+    elif name.endswith("_subspace") or name == "teacher":
+        settings = {"train_samples": 40, "test_samples": 20}
     elif name != "digits":
         side, classes = (32, 3) if name.startswith("cifar") else (28, 1), 100 if name == "cifar100" else 10
         pixels = torch.randint(

@@ -37,7 +37,8 @@ def test_splits_are_disjoint_and_exhaustive(
     samples, own_test, val_fraction, test_fraction, seed, standardise
 ):
     raw = numbered(samples, own_test)
-    wishes = {"split_seed": seed, "val_fraction": val_fraction, "test_fraction": test_fraction}
+    wishes = {"split_seed": seed, "val_fraction": val_fraction}
+    wishes |= {} if own_test else {"test_fraction": test_fraction}
     data = split("numbered", raw, standardise=False, **wishes)
     train, val, test = (members(part) for part in data.splits.values())
     assert sorted(train + val + test) == list(range(samples + own_test))
@@ -61,6 +62,11 @@ def test_a_seed_decides_the_split_and_the_val_fraction_leaves_the_test_split_alo
     assert members(first.train) != members(other.train)
     wider = split("n", numbered(), standardise=False, split_seed=1, val_fraction=0.3)
     assert members(wider.test) == members(first.test)
+
+
+def test_a_test_fraction_of_a_set_with_its_own_test_split_is_refused():
+    with pytest.raises(SettingError, match=r"data\.test_fraction=0\.5: n has a test split of its own"):
+        split("n", numbered(test=5), test_fraction=0.5)
 
 
 def test_an_empty_val_split_has_the_shapes_of_the_others():

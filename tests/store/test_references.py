@@ -123,7 +123,7 @@ def test_a_prefix_of_several_picks_none_and_says_how_they_differ(outputs):
         ):
             assert part in text
         assert "model.name" not in text
-    with pytest.raises(RunReferenceError, match="matches 4 experiments"):
+    with pytest.raises(RunReferenceError, match="matches 3 experiments"):
         resolve(outputs, "digits")
 
 

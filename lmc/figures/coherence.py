@@ -1,0 +1,51 @@
+"""Midpoint barrier against the coherence of the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmc.core.statistics import estimate
+from lmc.figures.writing import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A curve an embedding, with bootstrap intervals over pairs.
+
+    Args:
+        table: the table ``barrier`` with columns ``embedding`` and ``coherence``.
+    """
+    from matplotlib.figure import Figure
+
+    with style():
+        figure = Figure(figsize=(4.6, 3.2))
+        place = figure.subplots()
+        for marker, (embedding, curve) in zip("os^v", table.groupby("embedding", sort=False), strict=False):
+            points = [(x, estimate(part["midpoint_barrier"])) for x, part in curve.groupby("coherence")]
+            xs = [float(x) for x, _ in points]  # type: ignore[arg-type]
+            means = [point.mean for _, point in points]
+            spread = [
+                [
+                    max(0.0, point.mean - (point.low if point.low == point.low else min(point.values)))
+                    for _, point in points
+                ],
+                [
+                    max(0.0, (point.high if point.high == point.high else max(point.values)) - point.mean)
+                    for _, point in points
+                ],
+            ]
+            place.errorbar(
+                xs, means, yerr=spread, marker=marker, capsize=3, label=str(embedding).replace("_", " ")
+            )
+        place.set_xscale("log")
+        ticks = sorted(table["coherence"].unique())
+        place.set_xticks(ticks, [f"1/{round(1 / tick)}" for tick in ticks])
+        place.minorticks_off()
+        place.set_xlabel("coherence of the inputs")
+        place.set_ylabel("midpoint barrier (test loss)")
+        place.axhline(0, color="black", linewidth=0.8)
+        place.legend()
+    return figure

@@ -1,0 +1,45 @@
+"""What a measure hands back, and how it opens the runs of a case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lmc.core.statistics import Estimate
+from lmc.jobs.alignment import Lineup, Matcher
+from lmc.jobs.loading import use_device
+from lmc.jobs.outcome import Summary, Talk
+from lmc.jobs.pairs import make_pairs
+from lmc.jobs.plan import Plan
+from lmc.jobs.runs import Opened
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Quantities = dict[tuple[str, str, str], Estimate]
+Definition = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Tables by kind, quantities that claims speak of, a table for people, and the figure."""
+
+    tables: dict[str, pd.DataFrame]
+    quantities: Quantities
+    summary: Summary
+    figure: Figure
+
+
+def lineup(plan: Plan, definition: Definition, matcher: Matcher, talk: Talk) -> Lineup:
+    """The runs of a case, paired as the experiment says."""
+    opened = [Opened(plan.experiment.run(seed), plan.training.epochs) for seed in plan.seeds]
+    device = use_device(plan.settings.device, plan.settings.threads)
+    moved = {"path": plan.settings.data["path"]} if plan.settings.data.get("path") else {}
+    return make_pairs(opened, definition.get("pairs", "disjoint"), False, moved).lineup(matcher, device, talk)
+
+
+def interval_note(runs: int, what: str) -> str:
+    """How many runs a table rests on."""
+    return f"{runs} runs a case; {what}; mean [95 % bootstrap], or the values below three"

@@ -1,0 +1,78 @@
+"""What stands between a linear layer and its readers: a norm held fixed, and an activation (THEORY 2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lmc.core.errors import LmcError, SettingError
+from lmc.jobs.layers import Layer
+from lmc.models.activations import ACTIVATIONS
+
+_NAMES = {type(build()): name for name, build in ACTIVATIONS.items()}
+
+
+def _next(network: nn.Module, layer: str, kinds: tuple[type[nn.Module], ...]) -> nn.Module | None:
+    """The module of some kind in the same group as the layer, by the groups the model declares."""
+    declare = getattr(network, "permutation_groups", None)
+    for group in (declare() if declare else {}).values():
+        if layer in group["layers"]:
+            for modules in group["points"].values():
+                for name in modules:
+                    part = network.get_submodule(name)
+                    if isinstance(part, kinds):
+                        return part
+    return None
+
+
+def activation_after(network: nn.Module, layer: str) -> str | None:
+    """The name of the activation after a layer; None for a layer that has none, such as the last.
+
+    Raises:
+        SettingError: an activation that ridge costs do not know.
+    """
+    found = _next(network, layer, tuple(_NAMES))
+    if found is not None:
+        return _NAMES[type(found)]
+    return None
+
+
+def fixed_norm(
+    network: nn.Module, layer: Layer, rows: Tensor, chosen: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """Scale and shift of the norm after a layer, as the stored network applies it to these inputs.
+
+    BatchNorm in evaluation is one scale and shift a neuron. LayerNorm divides by statistics of the whole
+    layer, which are held at the stored network's, so they are one a sample and neuron.
+
+    Args:
+        rows: the layer's inputs (N, d).
+        chosen: the neurons wanted.
+
+    Returns:
+        scale and shift, (n,) or (N, n) each; None where there is no norm.
+    """
+    norm = _next(network, layer.name, (nn.LayerNorm, nn.modules.batchnorm._BatchNorm, nn.GroupNorm))
+    if norm is None:
+        return None
+    if isinstance(norm, nn.GroupNorm):
+        raise SettingError(
+            f"{layer.name}: ridge costs through a GroupNorm are not defined", "activation=false"
+        )
+    n = len(layer.weight)
+    ones, zeros = torch.ones(n), torch.zeros(n)
+    state = norm.state_dict()
+    weight, bias = (
+        state.get(key, usual).cpu().double() for key, usual in (("weight", ones), ("bias", zeros))
+    )
+    if isinstance(norm, nn.LayerNorm):
+        pre = rows.double() @ layer.weight.double().mT
+        pre = pre if layer.bias is None else pre + layer.bias.double()
+        spread = (pre.var(dim=1, correction=0, keepdim=True) + norm.eps).rsqrt()
+        scale, shift = spread * weight, bias - spread * pre.mean(dim=1, keepdim=True) * weight
+        return scale[:, chosen], shift[:, chosen]
+    if "running_var" not in state:
+        raise LmcError(f"{layer.name}: its norm keeps no statistics to evaluate with")
+    assert isinstance(norm, nn.modules.batchnorm._BatchNorm)
+    scale = weight * (state["running_var"].cpu().double() + norm.eps).rsqrt()
+    return scale[chosen], (bias - scale * state["running_mean"].cpu().double())[chosen]

@@ -1,0 +1,36 @@
+"""Independent masks (THEORY 3): every weight is trainable with a probability, whatever its row."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from lmc.core.seeds import generator
+from lmc.variants.constraint import Constraint, constrained_weights, per_layer
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def bernoulli(
+    model: nn.Module, mask_seed: int, *, keep: Share | list[Share] = 0.15, scale: Scale | list[Scale] = 0.0
+) -> Constraint:
+    """D = 1 with probability ``keep``, independently; f = ``scale`` * N(0, 1) where D = 0.
+
+    Args:
+        keep: p, or one per layer.
+        scale: sigma_F, or one per layer.
+    """
+    weights = constrained_weights(model)
+    shares, scales = per_layer(keep, weights, "keep"), per_layer(scale, weights, "scale")
+    masks, centres = {}, {}
+    for (name, weight), share, sigma in zip(weights.items(), shares, scales, strict=True):
+        masks[name] = torch.rand(weight.shape, generator=generator("mask", mask_seed, name)) < share
+        if sigma:
+            normal = torch.randn(weight.shape, generator=generator("centre", mask_seed, name))
+            centres[name] = torch.where(masks[name], 0.0, sigma * normal)
+    meaning = {"keep": [float(share) for share in shares], "scale": [float(sigma) for sigma in scales]}
+    return Constraint(masks, centres, meaning=meaning)
