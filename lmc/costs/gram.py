@@ -10,11 +10,12 @@ def basis_rows(chosen: Tensor, basis: Tensor) -> Tensor:
     """The basis' rows (d, k) at each slot's ``chosen`` (n, d) bool coordinates.
 
     Returns:
-        (n, m, k), m the count of the fullest slot; zero rows fill the others.
+        (n, m, k), m the count of the fullest slot, at least 1; zero rows fill the others.
     """
-    m = int(chosen.sum(dim=1).max())
+    m = max(1, int(chosen.sum(dim=1).max()))
     indices = chosen.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :m]
-    return basis[indices] * chosen.gather(1, indices)[:, :, None]
+    rows, belongs = basis[indices], chosen.gather(1, indices)
+    return rows if belongs.all() else rows.mul_(belongs[:, :, None])
 
 
 def grams(free: Tensor, basis: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ def _two_loops(
 def _line_search(
     here: Tensor, value: Tensor, gradient: Tensor, direction: Tensor, active: Tensor, evaluate: Evaluate
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Halve each problem's step until it descends enough; one that cannot stays, and is said not to have moved.
+    """Halve each problem's step until it descends enough; one that cannot stays, and has not moved.
 
     A rise within the value's own rounding is no rise, or the last steps would all be refused.
     """

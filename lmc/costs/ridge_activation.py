@@ -11,8 +11,9 @@ from torch import Tensor
 from lmc.costs.lbfgs import minimise
 from lmc.models.stack import chunk
 
-# A first descent in float32 chooses between the starts; float64 goes on from the better one.
-_COARSE_TOLERANCE, _COARSE_STEPS = 1e-3, 100
+# A first descent in float32: so many steps to choose between the starts, so many from the better one.
+_CHOICE_STEPS, _CHOICE_TOLERANCE = 20, 1e-3
+_COARSE_STEPS, _COARSE_TOLERANCE = 100, 2e-6
 # The second start takes the activation to be this much flatter, so that its theta is the smaller one.
 _FLATTER = 0.1
 
@@ -49,7 +50,7 @@ class _Slot:
     scale: Tensor  # (P, N) or (P, 1), with shift a norm between the linear map and the activation
     shift: Tensor
     target: Tensor  # (P, N)
-    steepness: Tensor  # (P, 1)
+    steepness: Tensor  # (P, 1) mean squared slope at the target
 
     def single(self) -> _Slot:
         """The same in float32."""
@@ -131,7 +132,7 @@ class Nonlinear:
     def _pairs(
         self, slot: int, neurons: Tensor, tolerance: float, max_steps: int
     ) -> tuple[Tensor, Tensor, int]:
-        layer, beta, phi, count = self.layer, self.beta, self.phi, len(neurons)
+        layer, beta, phi = self.layer, self.beta, self.phi
         free = layer.free[slot]
         x = self.x[:, free]
         values, vectors = torch.linalg.eigh(x.mT @ x / len(x))
@@ -143,17 +144,8 @@ class Nonlinear:
         fixed = self.x @ layer.centre[slot]
         problem = _Slot(x @ vectors, values.clamp_min(0), fixed, bias, scale, shift, target, steepness)
 
-        starts = torch.cat([self._start(problem, pre - fixed, factor) for factor in (1, _FLATTER)])
-        coarse = problem.single()
-        found, value, _ = minimise(
-            starts.float(),
-            lambda point, at: coarse.evaluate(point, at % count, beta, phi),
-            lambda gradient, at: coarse.precondition(gradient, at % count, beta),
-            max(tolerance, _COARSE_TOLERANCE),
-            min(max_steps, _COARSE_STEPS),
-        )
-        best = value.view(2, count).nan_to_num(torch.inf, torch.inf).argmin(dim=0)
-        start = found.view(2, count, -1)[best, torch.arange(count)].double()
+        starts = [self._start(problem, pre - fixed, factor) for factor in (1, _FLATTER)]
+        start = self._coarse(problem.single(), torch.stack(starts).float(), tolerance, max_steps).double()
         own = (neurons == slot).nonzero()[:, 0]
         if len(own):
             theta = (layer.weight[slot] - layer.centre[slot])[free] @ vectors
@@ -169,6 +161,25 @@ class Nonlinear:
         )
         norm = point[:, : len(values)].square().sum(dim=1)
         return (total - norm).clamp_min(0), norm, int((~converged).sum())
+
+    def _coarse(self, problem: _Slot, starts: Tensor, tolerance: float, max_steps: int) -> Tensor:
+        """Near-minima (P, m) in float32, from that of the starts (S, P, m) which leads after a few steps."""
+        many, count, _ = starts.shape
+
+        def descend(start: Tensor, until: float, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+            return minimise(
+                start,
+                lambda point, at: problem.evaluate(point, at % count, self.beta, self.phi),
+                lambda gradient, at: problem.precondition(gradient, at % count, self.beta),
+                until,
+                min(steps, max_steps),
+            )
+
+        found, value, _ = descend(starts.flatten(0, 1), _CHOICE_TOLERANCE, _CHOICE_STEPS)
+        best = value.view(many, count).nan_to_num(torch.inf, torch.inf).argmin(dim=0)
+        chosen = found.view(many, count, -1)[best, torch.arange(count)]
+        point = descend(chosen, max(tolerance, _COARSE_TOLERANCE), _COARSE_STEPS)[0]
+        return torch.where(point.isfinite().all(dim=1, keepdim=True), point, starts[0])
 
     def _start(self, problem: _Slot, wanted: Tensor, factor: float) -> Tensor:
         """The linear problem's solution (P, m) for pre-activations ``wanted`` (P, N) from theta."""

@@ -52,7 +52,7 @@ def run(settings: Cost, talk: Talk) -> Outcome:
                     f"warning: {layer.name}: {layer.moments.count} samples for {layer.weight.shape[1]} "
                     "inputs, so the subspace is that of the sample"
                 )
-            work = _Work(opened, network, dataset.train.inputs.to(device), layer, settings)
+            work = _Work(opened, network, dataset.train.inputs.to(device), layer, settings, talk)
             for kind, table in work.tables().items():
                 parts[kind].append(table)
             verdicts += work.verdicts
@@ -83,8 +83,15 @@ class _Work:
     """One layer of one run."""
 
     def __init__(
-        self, opened: Opened, network: nn.Module, inputs: Tensor, layer: Layer, settings: Cost
+        self,
+        opened: Opened,
+        network: nn.Module,
+        inputs: Tensor,
+        layer: Layer,
+        settings: Cost,
+        talk: Talk,
     ) -> None:
+        self.talk = talk
         self.opened, self.network, self.inputs = opened, network, inputs
         self.layer, self.settings = layer, settings
         n = len(layer.weight)
@@ -120,11 +127,16 @@ class _Work:
             total = layer.mahalanobis(settings.outside)[at][:, at]
             return [(float("nan"), RidgeCost(total, torch.full_like(total, torch.nan), total))]
         x, activation, norm = self._inputs()
+        wanted = self._wanted()
+        if activation:
+            count = (len(at) ** 2 if wanted is None else int(wanted.sum())) * len(settings.betas)
+            which = f"{self.opened.run.reference}, {layer.name}"
+            self.talk.say(f"{which}: {count} ridge problems through {activation}; neurons= or pairs= samples")
         part = lambda tensor: None if tensor is None else tensor[at]  # noqa: E731
-        return [
-            (
-                beta,
-                ridge_cost(
+        found = []
+        with self.talk.progress(f"ridge costs, {layer.name}", len(settings.betas)) as bar:
+            for beta in settings.betas:
+                cost = ridge_cost(
                     x,
                     layer.weight[at],
                     part(layer.bias),
@@ -134,10 +146,22 @@ class _Work:
                     activation=activation,
                     fit_bias=settings.fit_bias,
                     norm=norm,
-                ),
-            )
-            for beta in settings.betas
-        ]
+                    pairs=wanted if activation else None,
+                )
+                found.append((beta, cost))
+                bar.advance()
+        return found
+
+    def _wanted(self) -> Tensor | None:
+        """A seeded sample of pairs, both ways, with every neuron's own cost; None for all."""
+        count, n = self.settings.pairs, len(self.chosen)
+        rows, columns = torch.triu_indices(n, n, offset=1)
+        if count is None or count >= len(rows):
+            return None
+        drawn = torch.randperm(len(rows), generator=generator("pairs", self.layer.name))[:count]
+        wanted = torch.eye(n, dtype=torch.bool)
+        wanted[rows[drawn], columns[drawn]] = wanted[columns[drawn], rows[drawn]] = True
+        return wanted
 
     def _inputs(self) -> tuple[Any, str | None, tuple[Tensor, Tensor] | None]:
         """Moments for the linear map; rows, activation and norm for what follows it."""
@@ -159,42 +183,45 @@ class _Work:
         return {**self._which, "estimate": self.settings.estimate, "beta": beta}
 
     def _cost_table(self, beta: float, cost: RidgeCost) -> pd.DataFrame:
-        count = len(self.chosen)
+        slots, neurons = (~cost.total.isnan()).nonzero(as_tuple=True)
         return frame(
             "cost",
             {
                 **self._estimate(beta),
-                "slot": self.chosen.repeat_interleave(count).numpy(),
-                "neuron": self.chosen.repeat(count).numpy(),
-                "cost": cost.total.flatten().numpy(),
-                "data_term": cost.data_term.flatten().numpy(),
-                "norm_term": cost.norm_term.flatten().numpy(),
+                "slot": self.chosen[slots].numpy(),
+                "neuron": self.chosen[neurons].numpy(),
+                "cost": cost.total[slots, neurons].numpy(),
+                "data_term": cost.data_term[slots, neurons].numpy(),
+                "norm_term": cost.norm_term[slots, neurons].numpy(),
             },
         )
 
     def _swap_table(self, beta: float, cost: Tensor) -> pd.DataFrame:
-        rows, columns = torch.triu_indices(len(cost), len(cost), offset=1)
+        delta = swap_cost(cost)
+        rows, columns = (~delta.isnan()).triu(1).nonzero(as_tuple=True)
         return frame(
             "swap",
             {
                 **self._estimate(beta),
                 "neuron_a": self.chosen[rows].numpy(),
                 "neuron_b": self.chosen[columns].numpy(),
-                "swap_cost": off_diagonal(swap_cost(cost)).numpy(),
+                "swap_cost": delta[rows, columns].numpy(),
             },
         )
 
     def _verdict(self, beta: float, cost: Tensor) -> dict[str, Any]:
         delta, own = swap_cost(cost), cost.diagonal()
         pairs = off_diagonal(delta)
-        by_cost = identifiable(admissible([SwapCost(delta, own)], self.settings.tau))
+        sampled = bool(pairs.isnan().any())
+        pairs = pairs[~pairs.isnan()]
+        by_cost = identifiable(admissible([SwapCost(delta, own)], self.settings.tau)).double().mean()
         return {
             **self._estimate(beta),
             "own": float(own.mean()),
             "mean": float(pairs.mean()) if len(pairs) else float("nan"),
             "least": float(pairs.min()) if len(pairs) else float("nan"),
             "cheap": float((pairs <= 0).double().mean()) if len(pairs) else float("nan"),
-            "identifiable": float(by_cost.double().mean()),
+            "identifiable": float("nan") if sampled else float(by_cost),
         }
 
     def _distance_table(self) -> pd.DataFrame:
@@ -241,7 +268,9 @@ def _summary(verdicts: list[dict[str, Any]], layers: pd.DataFrame) -> Summary:
                 "swap cost": str(estimate(part["mean"])),
                 "least": f"{part['least'].min():.3g}",
                 "share <= 0": f"{part['cheap'].mean():.1%}",
-                "identifiable": f"{part['identifiable'].mean():.1%}",
+                "identifiable": f"{part['identifiable'].mean():.1%}"
+                if part["identifiable"].notna().all()
+                else "-",
             }
             rows.append(row if beta != beta else {**row, "layer": f"{layer}, beta {beta:g}"})
     runs = len(layers[["experiment", "seed", "epoch"]].drop_duplicates())

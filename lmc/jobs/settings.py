@@ -136,9 +136,9 @@ class Cost(Layerwise):
 
     ``estimate``: mahalanobis, or ridge at each of ``betas``, through the activation where ``activation``.
     ``outside``: what a function outside a slot's range costs. ``neurons``: sample so many neurons a layer;
-    null takes all. ``samples``: inputs for ridge costs through an activation. ``distance``: also distances
-    between the neurons' classes. ``tau``: what counts as a cheap exchange. ``epochs``: all stored ones, or
-    the referenced.
+    null takes all. ``pairs``: sample so many pairs of these for ridge costs through an activation.
+    ``samples``: inputs for these. ``distance``: also distances between the neurons' classes. ``tau``: what
+    counts as a cheap exchange. ``epochs``: all stored ones, or the referenced.
     """
 
     estimate: Literal["mahalanobis", "ridge"] = "mahalanobis"
@@ -147,6 +147,7 @@ class Cost(Layerwise):
     fit_bias: bool = True
     outside: Literal["infinite", "projected"] = "infinite"
     neurons: Count | None = None
+    pairs: Count | None = None
     samples: Count = 1024
     distance: bool = False
     tau: Annotated[float, Field(ge=0)] = 1.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lmc.core.errors import LmcError
 from lmc.core.linear_algebra import coherence
-from lmc.costs import mahalanobis, principal_subspace, realisation_cost, swap_cost
+from lmc.costs import mahalanobis, outside_range, principal_subspace, realisation_cost, swap_cost
 from lmc.recording import MomentStream
 
 
@@ -77,6 +77,50 @@ def test_slots_of_which_some_are_singular(rng):
     delta = swap_cost(realisation_cost(weight, mask, centre, basis))
     assert torch.isinf(delta[1, others]).all()
     assert not delta.isnan().any()
+
+
+@pytest.mark.parametrize("zeros", [1, 3, 6, 20, 27])
+@pytest.mark.parametrize("near", [0.0, 1e-3, 1e-9])
+def test_few_fixed_coordinates_give_the_same_costs(rng, zeros, near, monkeypatch):
+    """Woodbury and Cholesky agree, also where a slot can hardly or not at all move in one direction."""
+    weight, mask, centre, basis = _layer(rng, n=8, d=30, k=10, zeros=zeros)
+    if near < 1:
+        # Direction 0 of the basis on one coordinate, but for a share: fixed in slots 1 and 4.
+        basis[:, 0], basis[3] = near, 0
+        basis[3, 0] = 1
+        basis = torch.linalg.qr(basis).Q
+        mask[[1, 4], 3] = False
+        centre = torch.where(mask, 0.0, centre)
+        weight = torch.where(mask, weight, centre)
+    found = []
+    for crossover in (0, 100):
+        monkeypatch.setattr(mahalanobis, "_CROSSOVER", crossover)
+        found.append(realisation_cost(weight, mask, centre, basis))
+    torch.testing.assert_close(*found, rtol=1e-8, atol=0)
+    assert found[0].diagonal().isfinite().all()
+    if near == 1e-9 and zeros < 20:
+        assert outside_range(found[0]) > 0
+    # Where some slots have fewer fixed coordinates than others.
+    mask[0], centre[0] = True, 0
+    for crossover in (0, 100):
+        monkeypatch.setattr(mahalanobis, "_CROSSOVER", crossover)
+        np.testing.assert_allclose(
+            realisation_cost(weight, mask, centre, basis, "projected"),
+            _slow(weight, mask, centre, basis, "projected"),
+            rtol=1e-6,
+        )
+
+
+@pytest.mark.parametrize("zeros", [12, 15, 18])
+def test_no_slot_is_outside_its_own_range(rng, zeros):
+    """Small theta beside a large centre: rounding of a - v must not pass for a part out of range."""
+    for size in (1.0, 1e-6, 1e-12):
+        weight, mask, centre, basis = _layer(rng, n=10, d=20, k=9, zeros=zeros)
+        weight = torch.where(mask, size * weight, 1e3 * centre)
+        cost = realisation_cost(weight.float(), mask, (1e3 * centre).float(), basis)
+        assert cost.diagonal().isfinite().all()
+        assert outside_range(cost) == (90 if zeros > 11 else 0)
+        assert outside_range(realisation_cost(weight, mask, centre, basis, "projected")) == 0
 
 
 def test_slots_in_chunks_are_slots_at_once(rng, monkeypatch):

@@ -101,6 +101,9 @@ def test_ridge_costs_through_norm_and_activation(runs: Path) -> None:
     cost = api.table("cost", "w")
     assert len(cost) == 3 * 16
     assert np.isfinite(cost["cost"]).all()
+    api.cost("w/1", estimate="ridge", activation=True, betas=[0.1], neurons=5, pairs=3, layers="layers.0")
+    sampled = api.table("swap", "w")
+    assert len(sampled[(sampled["seed"] == 1) & (sampled["layer"] == "layers.0")]) == 3
     with pytest.raises(SettingError, match="estimate=ridge"):
         api.cost("w/0", activation=True)
 
