@@ -79,14 +79,15 @@ def realisation_cost(
         return _squared_distances(v, a)
     (n, d), k = mask.shape, u.shape[1]
     free = mask.bool()
-    both = torch.cat([u, u @ a.mT], dim=1)
+    projected = u @ a.mT
     by_fixed = d - int(free.sum(dim=1).min()) < _CROSSOVER * k
     cost = a.new_empty(n, n)
     step = chunk(n, (d + k + 3 * n) * k, itemsize=8, budget=_BUDGET)
     for start in range(0, n, step):
         rows = torch.arange(start, min(start + step, n))
         if by_fixed:
-            cost[rows], regular = _by_fixed(*basis_rows(~free[rows], both).split([k, n], dim=2), v[rows], a)
+            parts = (basis_rows(~free[rows], whole) for whole in (u, projected))
+            cost[rows], regular = _by_fixed(*parts, v[rows], a)
         else:
             cost[rows], regular = _by_gram(grams(free[rows], u), v[rows], a)
         rows = rows[~regular]
@@ -126,13 +127,13 @@ def _by_gram(gram: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
 def _by_fixed(rows: Tensor, targets: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
     """The same by Woodbury: S^-1 = I + U_F^T (I - U_F U_F^T)^-1 U_F, with U_F (r, m, k) of fixed coordinates.
 
-    ``targets`` is U_F a^T (r, m, n). I - U_F U_F^T has the eigenvalues of S other than 1, so both are
+    ``targets`` is U_F a^T (r, m, n), and is overwritten. I - U_F U_F^T has the eigenvalues of S other than 1, so both are
     singular together.
     """
     small = -(rows @ rows.mT)
     small.diagonal(dim1=1, dim2=2).add_(1)
     half, regular = _half_inverse(small)
-    whitened = half @ (targets - rows @ v[:, :, None])
+    whitened = half @ targets.sub_(rows @ v[:, :, None])
     return _squared_distances(v, a) + whitened.square_().sum(dim=1), regular
 
 

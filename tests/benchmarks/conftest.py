@@ -27,6 +27,11 @@ _NOTES = pytest.StashKey[list]()
 _HEAD = ("comparison", "lmc", "plain", "ratio", "lowest", "highest", "rounds", "others")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Benchmarks use the threads that a user has, unlike the tests, whose fixture of this name this replaces."""
+
+
 def pytest_configure(config):
     config.stash[_ROWS], config.stash[_NOTES] = [], []
 

@@ -40,14 +40,14 @@ def layers(data):
     ]
 
 
-def pseudo_inverses(weight, mask, centre, basis):
-    """THEORY 2 slot by slot."""
+def pseudo_inverses(weight, mask, centre, basis, hermitian=False):
+    """THEORY 2 slot by slot; ``hermitian`` says to ``pinv`` that S is symmetric."""
     a, v = weight.double() @ basis, centre.double() @ basis
     cost = torch.empty(len(a), len(a), dtype=torch.float64)
     for slot in range(len(a)):
         gram = basis.mT @ (mask[slot, :, None].double() * basis)
         difference = a - v[slot]
-        cost[slot] = (difference @ torch.linalg.pinv(gram, hermitian=True) * difference).sum(1)
+        cost[slot] = (difference @ torch.linalg.pinv(gram, hermitian=hermitian) * difference).sum(1)
     return cost
 
 
@@ -61,7 +61,10 @@ def test_mahalanobis(layers, data, compare, note):
     compare(
         "mahalanobis costs of four layers",
         lambda: [realisation_cost(*layer) for layer in layers],
-        {"pinv per slot": lambda: [pseudo_inverses(*layer) for layer in layers]},
+        {
+            "pinv per slot": lambda: [pseudo_inverses(*layer) for layer in layers],
+            "hermitian pinv per slot": lambda: [pseudo_inverses(*layer, hermitian=True) for layer in layers],
+        },
     )
 
 
