@@ -15,7 +15,7 @@ help:     ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(VENV)/.program     ## install, then train 32 small networks and print the table and its claims
-	@$(BIN)/lmc reproduce digits
+	@$(BIN)/lmc reproduce digits --format table
 
 install: $(VENV)/.tools     ## the environment, with the tools for working on the code
 

@@ -127,8 +127,8 @@ def _by_gram(gram: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
 def _by_fixed(rows: Tensor, targets: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
     """The same by Woodbury: S^-1 = I + U_F^T (I - U_F U_F^T)^-1 U_F, with U_F (r, m, k) of fixed coordinates.
 
-    ``targets`` is U_F a^T (r, m, n), and is overwritten. I - U_F U_F^T has the eigenvalues of S other than 1, so both are
-    singular together.
+    ``targets`` is U_F a^T (r, m, n), and is overwritten. I - U_F U_F^T has the eigenvalues of S other
+    than 1, so both are singular together.
     """
     small = -(rows @ rows.mT)
     small.diagonal(dim1=1, dim2=2).add_(1)
