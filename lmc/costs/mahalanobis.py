@@ -86,8 +86,8 @@ def realisation_cost(
     for start in range(0, n, step):
         rows = torch.arange(start, min(start + step, n))
         if by_fixed:
-            parts = (basis_rows(~free[rows], whole) for whole in (u, projected))
-            cost[rows], regular = _by_fixed(*parts, v[rows], a)
+            fixed = ~free[rows]
+            cost[rows], regular = _by_fixed(basis_rows(fixed, u), basis_rows(fixed, projected), v[rows], a)
         else:
             cost[rows], regular = _by_gram(grams(free[rows], u), v[rows], a)
         rows = rows[~regular]
