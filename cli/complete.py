@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import io
 import os
 import typing
@@ -32,6 +33,8 @@ def _completions(command: str, before: list[str], incomplete: str) -> list[str]:
         from lmc.core.tables import TABLES
 
         found += TABLES
+    elif command == "import":
+        found += checkpoints(incomplete)
     elif "references" in defaults_of(command):
         found += references(before)
     return [word for word in found if word.startswith(incomplete)]
@@ -52,6 +55,19 @@ def references(before: list[str]) -> list[str]:
                 found.append(experiment.name)
                 runs = [run.name for run in os.scandir(experiment) if run.name.isdigit()]
                 found += [f"{experiment.name}/{run}" for run in runs]
+    return found
+
+
+def checkpoints(incomplete: str) -> list[str]:
+    """Checkpoint files, and folders, that a path may become; a folder with such files stands for these."""
+    from lmc.store.checkpoints import SUFFIXES
+
+    found = []
+    for place in glob.glob(f"{glob.escape(incomplete)}*"):
+        inside = glob.glob(os.path.join(glob.escape(place), "*")) if os.path.isdir(place) else []
+        named = [name for name in (place, *inside) if name.lower().endswith(SUFFIXES)]
+        files = [name for name in named if os.path.isfile(name)]
+        found += files or ([f"{place}/"] if os.path.isdir(place) else [])
     return found
 
 

@@ -83,7 +83,8 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
         close = near_miss(words.references[0], [*plain, *chosen])
         hint = f"write {close}=..." if close else "settings are written key=value"
         raise SettingError(f"{request.command} takes no reference: {words.references[0]}", hint)
-    texts = tokens.with_own_builders(words.overrides, chosen, request.command)
+    overrides = _with_experiment(request, words.overrides)
+    texts = tokens.with_own_builders(overrides, chosen, request.command)
     texts = [_rooted(text) for text in texts]
     texts += [f"{flag}=true" for flag, given in request.flags.items() if given]
     if words.references:
@@ -94,6 +95,21 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
     missing = {str(override.input_line): _unreachable(override) for override in parsed}
     reachable = [override for override in parsed if not missing[str(override.input_line)]]
     return reachable, faults + [fault for found in missing.values() for fault in found]
+
+
+def _with_experiment(request: Request, overrides: list[str]) -> list[str]:
+    """The overrides with ``experiment=NAME/CASE`` written out beneath the others."""
+    from lmc.jobs import PUBLISHED
+
+    named = [text for text in overrides if tokens.key_of(text) == "experiment"]
+    if not named or request.command not in PUBLISHED:
+        return overrides
+    from lmc.jobs.experiments import as_overrides
+
+    rest = [text for text in overrides if text not in named]
+    keys = [tokens.key_of(text) for text in rest]
+    given = [*keys, *(f"{key}.name" for key in keys if "." not in key)]
+    return [*as_overrides(tokens.value_of(named[-1]), given), *rest]
 
 
 def perform(command: str, config: DictConfig, *, quiet: bool, bars: bool) -> Outcome:

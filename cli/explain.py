@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.errors import SettingError
 from lmc.core.registry import near_miss, unknown
+from lmc.store.checkpoints import SUFFIXES
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -36,6 +37,8 @@ def fault(error: Exception, override: Override, config: DictConfig) -> SettingEr
         return setting_error(error)
     key = override.key_or_group
     if str(error).startswith(("Could not override", "Could not delete")):
+        if str(override.value()).lower().endswith(SUFFIXES):
+            return SettingError(f"{key}={override.value()}: no such file, and no setting")
         return _unknown_key(key, config)
     return SettingError(f"{override.input_line}: {_first_line(error)}")
 

@@ -14,9 +14,12 @@ import typer
 import typer.core
 
 from . import complete
+from .check import check
 from .coherence import coherence
 from .cost import cost
+from .dynamics import dynamics
 from .exits import guarded
+from .import_ import import_
 from .listing import list_
 from .match import match
 from .merge import merge
@@ -26,6 +29,7 @@ from .predict import predict
 from .remove import remove
 from .reproduce import reproduce
 from .show import show
+from .symmetry import symmetry
 from .table import table
 from .train import train
 
@@ -104,12 +108,16 @@ def _program(
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
+    "import": import_,
     "match": match,
     "merge": merge,
     "path": path,
+    "check": check,
     "cost": cost,
     "coherence": coherence,
+    "dynamics": dynamics,
     "predict": predict,
+    "symmetry": symmetry,
     "reproduce": reproduce,
     "list": list_,
     "show": show,

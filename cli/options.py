@@ -15,6 +15,10 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(metavar="[REFERENCE ...] [KEY=VALUE ...]", autocompletion=complete.words, hidden=True),
 ]
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE ...] [KEY=VALUE ...]", autocompletion=complete.words, hidden=True),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE ...]", autocompletion=complete.words, hidden=True),
@@ -46,7 +50,9 @@ Trust = Annotated[
     bool, typer.Option("--trust", help="Let a stored run import the code of your own that it names.")
 ]
 
-FLAGS = ("dry_run", "trust")
+Listing = Annotated[bool, typer.Option("--list", help="Say which named experiments there are.")]
+
+FLAGS = ("dry_run", "trust", "listing")
 
 
 class Command(typer.core.TyperCommand):

@@ -13,6 +13,7 @@ Errors derive from ``lmc.core.errors.LmcError``.
 
 from __future__ import annotations
 
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from lmc.jobs import run
@@ -33,6 +34,11 @@ def train(**settings: Any) -> pd.DataFrame:
     return _table("train", (), settings)
 
 
+def import_(*files: str | PathLike[str], **settings: Any) -> pd.DataFrame:
+    """Make runs out of checkpoint files; one row a run (table ``run``)."""
+    return _table("import", tuple(fspath(file) for file in files), settings)
+
+
 def match(*references: str, **settings: Any) -> pd.DataFrame:
     """Match the neurons of pairs of runs; one row a layer and pair (table ``match``)."""
     return _table("match", references, settings)
@@ -48,6 +54,11 @@ def path(*references: str, **settings: Any) -> pd.DataFrame:
     return _table("path", references, settings)
 
 
+def check(*references: str, **settings: Any) -> pd.DataFrame:
+    """Whether runs can be averaged, and after what; one row a quantity (table ``check``)."""
+    return _table("check", references, settings)
+
+
 def cost(*references: str, **settings: Any) -> pd.DataFrame:
     """Norm costs of every layer (table ``layer``; ``cost`` and ``swap`` hold the pairs)."""
     return _table("cost", references, settings)
@@ -56,6 +67,16 @@ def cost(*references: str, **settings: Any) -> pd.DataFrame:
 def coherence(*references: str, **settings: Any) -> pd.DataFrame:
     """Coherence and anisotropy of every layer (table ``layer``; also ``anisotropy`` and ``bound``)."""
     return _table("coherence", references, settings)
+
+
+def dynamics(*references: str, **settings: Any) -> pd.DataFrame:
+    """Runs over their stored epochs (table ``dynamics``; also ``match``, ``path`` and ``barrier``)."""
+    return _table("dynamics", references, settings)
+
+
+def symmetry(*references: str, **settings: Any) -> pd.DataFrame:
+    """Which axes of which tensors permute together (table ``symmetry``)."""
+    return _table("symmetry", references, settings)
 
 
 def predict(**settings: Any) -> pd.DataFrame:

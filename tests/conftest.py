@@ -49,7 +49,7 @@ def pico(fill):
 
     def build(seed=0, **keywords):
         bound = registry.bind(models.MODELS["mlp"], {"hidden": [7, 5], **keywords}, given=models.GIVEN)
-        return fill(models.build("mlp", bound, SHAPE, OUTPUTS, seed), seed)
+        return fill(models.build("mlp", bound, {"input_shape": SHAPE, "outputs": OUTPUTS}, seed), seed)
 
     return build
 

@@ -15,16 +15,17 @@ import yaml
 import lmc
 from lmc import models, symmetry, variants
 from lmc.core import registry
+from lmc.data import Graph
 from lmc.matching import GIVEN as MATCHER_GIVEN
 from lmc.matching import MATCHERS, Evidence
 from lmc.matching.identifiability import SwapCost
 from lmc.matching.similarity import SIMILARITIES
 from lmc.merging import GIVEN as MERGER_GIVEN
-from lmc.merging import MERGERS
+from lmc.merging import MERGERS, Material
 from lmc.models import MODELS
 from lmc.models.stack import stack_states, state_of
 from lmc.recording import record
-from lmc.variants import VARIANTS
+from lmc.variants import VARIANTS, Constraint
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 SHAPE, OUTPUTS = (1, 8, 8), 5
@@ -82,14 +83,22 @@ def _outputs(name):
     return {"relu_sum": 1}.get(name, OUTPUTS)
 
 
+def _shape(name):
+    """The least that a model reads: VGG halves its images five times, a GCN's samples are graphs of nodes."""
+    return {"vgg11": (3, 32, 32), "gcn": (6, 4)}.get(name, SHAPE)
+
+
 def _network(name="mlp", seed=0):
-    return models.build(name, _defaults("model", name), SHAPE, _outputs(name), seed)
+    graph = Graph(torch.tensor([[0, 1, 2, 4], [1, 2, 0, 5]]), 6) if name == "gcn" else None
+    given = {"input_shape": _shape(name), "outputs": _outputs(name), "graph": graph}
+    small = {"vgg11": {"width": 0.05}}.get(name, {})
+    return models.build(name, {**_defaults("model", name), **small}, given, seed)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models(name, inputs):
-    network = _network(name)
-    assert network(inputs[:3]).shape == (3, _outputs(name))
+def test_models(name, samples):
+    network, inputs = _network(name), samples(3, _shape(name))[0]
+    assert network(inputs).shape == (3, *_shape(name)[: 1 if name == "gcn" else 0], _outputs(name))
     one, two, other = state_of(network), state_of(_network(name)), state_of(_network(name, 1))
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert any(not torch.equal(one[key], other[key]) for key in one)
@@ -117,7 +126,7 @@ def test_variants(name, inputs):
     constraint = build(1)
     assert constraint.digest() == build(1, weights=7).digest()
     assert (constraint.digest() == build(2).digest()) == (constraint.digest() == "plain")
-    assert variants.Constraint.from_tensors(constraint.tensors()).digest() == constraint.digest()
+    assert Constraint.from_tensors(constraint.tensors()).digest() == constraint.digest()
     network = _network()
     shapes = {key: value.shape for key, value in state_of(network).items()}
     for tree in (constraint.masks, constraint.centres):
@@ -135,12 +144,9 @@ def test_variants(name, inputs):
 def _evidence(states, inputs):
     network = _network()
     groups = symmetry.permutation_groups(network, inputs[:2])
-    points = {
-        (group.points["activation"][0], "output"): [(0, run) for run in range(len(states))]
-        for group in groups
-    }
+    points = {group.points["activation"][0]: [(0, run) for run in range(len(states))] for group in groups}
     moments = record(network, stack_states(states), inputs, points)
-    where = {group.name: (group.points["activation"][0], "output") for group in groups}
+    where = {group.name: group.points["activation"][0] for group in groups}
     free = {
         group.name: [SwapCost(torch.zeros(group.size, group.size), torch.ones(group.size))] * len(states)
         for group in groups
@@ -168,17 +174,18 @@ def test_matchers(name, inputs):
 
 
 @pytest.mark.parametrize("name", MERGERS)
-def test_mergers(name):
+def test_mergers(name, inputs):
+    def merge(*states):
+        return MERGERS[name](Material(states, _network(), inputs, Constraint()), **_defaults("merge", name))
+
     state = {**state_of(_network()), "counter": torch.tensor(3)}
-    merged = MERGERS[name](states=[state, dict(state), dict(state)], **_defaults("merge", name))
+    merged = merge(state, dict(state), dict(state)).state
     assert {*merged} == {*state}
     for key, value in merged.items():
         assert value.dtype == state[key].dtype
         torch.testing.assert_close(value, state[key], rtol=1e-6, atol=1e-6)
     before = {key: value.clone() for key, value in state.items()}
-    MERGERS[name](
-        states=[state, state_of(_network(seed=1)) | {"counter": torch.tensor(3)}], **_defaults("merge", name)
-    )
+    merge(state, state_of(_network(seed=1)) | {"counter": torch.tensor(3)})
     assert all(torch.equal(state[key], value) for key, value in before.items())
 
 

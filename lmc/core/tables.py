@@ -50,6 +50,51 @@ _ESTIMATE = (
 )
 
 TABLES: dict[str, tuple[Column, ...]] = {
+    "check": (
+        PAIR[0],
+        PAIR[3],
+        Column("verdict", "str", "needs no alignment, needs alignment, or not linearly mergeable"),
+        Column("certain", "bool", "whether the interval, or every pair, lies on one side of the threshold"),
+        Column("quantity", "str", "what was measured"),
+        *_columns("float64", mean="over pairs", low="end of the interval", high="end of the interval"),
+        Column("pairs", "int64", "of runs"),
+    ),
+    "experiment": (
+        Column("experiment", "str", "a named experiment"),
+        Column("title", "str", "what it is about"),
+        Column("data", "str", "that it needs"),
+        *_columns("int64", cases="trained", runs="in all cases", claims="that it states"),
+    ),
+    "estimate": (
+        Column("case", "str", "of the named experiment"),
+        *RUN,
+        Column("layer", "str", "the module's name in the model"),
+        *_ESTIMATE,
+        *_columns(
+            "float64",
+            own_cost="mean over neurons",
+            swap_cost="mean over pairs",
+            relative_swap_cost="swap cost over what the two neurons cost",
+            spearman="rank correlation with the swap costs by mahalanobis, over pairs of neurons",
+        ),
+    ),
+    "symmetry": (
+        Column("model", "str", "name of the model, or of the experiment"),
+        Column("group", "str", "permutation group, named after its first owning module"),
+        Column("neurons", "int64", "that permute together"),
+        Column("blocks", "int64", "of equal size, which permutations respect; 1: none"),
+        Column("inner", "bool", "whether neurons also permute inside their block"),
+        Column("family", "str", "groups of one family move their blocks alike"),
+        Column("tensor", "str", "that the neurons lie in"),
+        Column("axis", "int64", "of the tensor"),
+        Column("copies", "int64", "how often every neuron lies on the axis"),
+    ),
+    "fixed": (
+        Column("model", "str", "name of the model, or of the experiment"),
+        Column("tensor", "str", "one of its tensors"),
+        Column("axis", "int64", "that no permutation moves"),
+        Column("reason", "str", "the operation that fixes it"),
+    ),
     "history": (
         *RUN,
         Column("split", "str", "train (exact, at stored epochs), train_running, val or test"),
@@ -60,6 +105,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
             learning_rate="of the epoch's last step",
             seconds="since the run's training began, its stack's wall clock",
         ),
+    ),
+    "projection": (
+        *RUN,
+        _SPLIT,
+        Column("projected", "bool", "whether the merged network was kept in the class of its runs"),
+        *_columns("float64", loss="mean loss", accuracy="mean accuracy; NaN for regression"),
     ),
     "run": (
         *RUN,
@@ -206,6 +257,22 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("neuron_b", "int64", "j > i"),
         *_columns(
             "float64", distance="Hausdorff distance of the classes", lower_bound="certified lower bound"
+        ),
+    ),
+    "dynamics": (
+        *PAIR,
+        Column(
+            "measure",
+            "str",
+            "between two runs at an epoch, or one run at two: update_cosine, distance, agreement, cka, "
+            "ntk_alignment, ntk_distance, linearisation_agreement, linearisation_error (A is linearised)",
+        ),
+        Column("layer", "str", "the module's name in the model; * is the whole network"),
+        Column("split", "str", "train, val or test; - for what weights alone say"),
+        *_columns(
+            "float64",
+            since="epoch that both runs' updates count from; NaN for other measures",
+            value="the cosine, norm or share",
         ),
     ),
     "prediction": (

@@ -18,8 +18,9 @@ from typing import Any
 
 from lmc.core import registry
 from lmc.core.errors import DataError, SettingError
-from lmc.data.dataset import Dataset, Raw, Split
+from lmc.data.dataset import Dataset, Graph, Raw, Split
 from lmc.data.digits import digits
+from lmc.data.graphs import arxiv, sbm
 from lmc.data.hub import hub
 from lmc.data.images import cifar10, cifar100, fashion_mnist, mnist
 from lmc.data.splitting import split
@@ -27,7 +28,19 @@ from lmc.data.synthetic import gaussian_subspace, multilabel_subspace, parity_su
 from lmc.data.tasks import TASKS, Task
 from lmc.data.teacher import teacher
 
-__all__ = ["DATASETS", "LOCATION", "TASKS", "Dataset", "Raw", "Split", "Task", "bind", "defaults", "load"]
+__all__ = [
+    "DATASETS",
+    "LOCATION",
+    "TASKS",
+    "Dataset",
+    "Graph",
+    "Raw",
+    "Split",
+    "Task",
+    "bind",
+    "defaults",
+    "load",
+]
 
 DATASETS: dict[str, Callable[..., Raw]] = {
     "digits": digits,
@@ -40,6 +53,8 @@ DATASETS: dict[str, Callable[..., Raw]] = {
     "parity_subspace": parity_subspace,
     "multilabel_subspace": multilabel_subspace,
     "teacher": teacher,
+    "sbm": sbm,
+    "arxiv": arxiv,
 }
 
 LOCATION = ("path",)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from lmc.core.errors import DataError
+from lmc.core.errors import DataError, SettingError
 from lmc.core.registry import unknown
 from lmc.data.tasks import TASKS, Task
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+"""(B, C, H, W) and where the draws come from, to other images of the same classes."""
+
+
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +28,8 @@ class Split:
 
     Attributes:
         inputs: (N, *input_shape), float32, contiguous.
-        targets: (N,) int64 for cross-entropy, else (N, outputs) float32.
+        targets: (N,) int64 for cross-entropy, (N, nodes) for the nodes of a graph (-1: not in this split),
+            else (N, outputs) float32.
     """
 
     inputs: Tensor
@@ -32,13 +40,28 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Graph:
+    """An undirected graph.
+
+    Attributes:
+        edges: (2, E) int64, pairs of nodes; each pair in one direction or both.
+        nodes: how many there are.
+    """
+
+    edges: Tensor
+    nodes: int
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Three splits in memory, and what a model must know to fit them.
 
     Attributes:
-        input_shape: shape of one sample, (features,) or (channels, height, width).
+        input_shape: shape of one sample: (features,), (channels, height, width), or (nodes, features).
         outputs: classes, labels or regressed values: the width of a model's last layer.
         digest: of the decoded data before splitting and standardising, wherever they came from.
+        graph: between the nodes, where one sample is a whole graph, the same in all splits.
+        augment: what a batch of training images goes through, standardised, before the network sees it.
     """
 
     name: str
@@ -49,11 +72,23 @@ class Dataset:
     input_shape: tuple[int, ...]
     outputs: int
     digest: str
+    graph: Graph | None = None
+    augment: Augmentation | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What a model's builder may ask of the data, and the name for messages (``lmc.models.build``)."""
+        return {
+            "data": self.name,
+            "input_shape": self.input_shape,
+            "outputs": self.outputs,
+            "graph": self.graph,
+        }
 
     @property
     def splits(self) -> dict[str, Split]:
         """The splits by name: train, val, test."""
-        return {"train": self.train, "val": self.val, "test": self.test}
+        return {part: getattr(self, part) for part in PARTS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,25 +97,33 @@ class Raw:
 
     Attributes:
         inputs: (N, *shape), uint8 or float32.
-        targets: int64 (N,) with classes 0..outputs-1 for cross-entropy, else float32 (N, outputs).
+        targets: int64 (N,) with classes 0..outputs-1 for cross-entropy, (1, nodes) for a graph, where -1
+            is a node without a class; else float32 (N, outputs).
         task: a key of ``TASKS``.
         kind: what is standardised together: a channel of an ``image``, a feature of a ``table``, or
-            everything where the geometry of a ``subspace`` counts (features are centred one by one).
+            everything where the geometry of a ``subspace`` counts (features are centred one by one). A
+            ``graph`` is one sample (1, nodes, features), each feature standardised over the nodes.
         test_inputs, test_targets: the set's own test split; None where it has none.
         scale: the largest value an input can take. Inputs are divided by it.
         grain: the digest takes floating-point values as multiples of it. For computed data, whose last
             bits depend on the machine; 0, for data that were read, takes every bit.
+        edges: of a graph, (2, E) int64.
+        parts: a graph's own split of its nodes, (nodes,) int64: an index into ``PARTS``, or -1 for none.
+        augment: whether training images are cropped and flipped.
     """
 
     inputs: Tensor
     targets: Tensor
     task: str
     outputs: int
-    kind: Literal["image", "table", "subspace"] = "table"
+    kind: Literal["image", "table", "subspace", "graph"] = "table"
     test_inputs: Tensor | None = None
     test_targets: Tensor | None = None
     scale: float = 1.0
     grain: float = 0.0
+    edges: Tensor | None = None
+    parts: Tensor | None = None
+    augment: bool = False
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -90,6 +133,8 @@ class Raw:
             "targets": self.targets,
             "test_inputs": self.test_inputs,
             "test_targets": self.test_targets,
+            "edges": self.edges,
+            "parts": self.parts,
         }
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -109,6 +154,13 @@ class Raw:
         """Raise a ``DataError`` unless tensors, task and outputs fit together."""
         if self.task not in TASKS:
             raise unknown("task", self.task, TASKS)
+        if self.edges is not None or self.kind == "graph":
+            _check_graph(f"data={name}:", self)
+            return
+        if self.augment and self.kind != "image":
+            raise SettingError(
+                f"data.augment=true: {name} has no images to crop and flip", "data.augment=false"
+            )
         if (self.test_inputs is None) != (self.test_targets is None):
             raise DataError(f"data={name}: the test split has inputs or targets, not both")
         _check_samples(f"data={name}: train", self.inputs, self.targets, self)
@@ -140,3 +192,29 @@ def _check_samples(where: str, inputs: Tensor, targets: Tensor, raw: Raw) -> Non
         raise DataError(f"{where} targets hold {bad} NaN or infinite values")
     if raw.task == "binary_cross_entropy" and not ((targets == 0) | (targets == 1)).all():
         raise DataError(f"{where} targets are not all 0 or 1", "binary_cross_entropy needs labels of 0 and 1")
+
+
+def _check_graph(where: str, raw: Raw) -> None:
+    inputs, edges = raw.inputs, raw.edges
+    if inputs.ndim != 3 or len(inputs) != 1 or not inputs.numel() or inputs.dtype != torch.float32:
+        given = f"{inputs.dtype} {tuple(inputs.shape)}"
+        raise DataError(f"{where} inputs are {given}", "a graph is one sample: float32 (1, nodes, features)")
+    if bad := int((~inputs.isfinite()).sum()):
+        raise DataError(f"{where} inputs hold {bad} NaN or infinite values")
+    nodes = inputs.shape[1]
+    if edges is None or edges.dtype != torch.int64 or edges.ndim != 2 or len(edges) != 2:
+        given = "none" if edges is None else f"{edges.dtype} {tuple(edges.shape)}"
+        raise DataError(f"{where} edges are {given}", "expected int64 (2, E)")
+    for what, values, shape, least, end in (
+        ("edges", edges, (2, edges.shape[1]), 0, nodes),
+        ("classes", raw.targets, (1, nodes), -1, raw.outputs),
+        ("parts", raw.parts, (nodes,), -1, len(PARTS)),
+    ):
+        if values is None:
+            continue
+        if values.dtype != torch.int64 or tuple(values.shape) != shape:
+            given = f"{values.dtype} {tuple(values.shape)}"
+            raise DataError(f"{where} {what} are {given}", f"expected int64 {shape}")
+        if values.numel() and not least <= int(values.min()) <= int(values.max()) < end:
+            given = f"from {int(values.min())} to {int(values.max())}"
+            raise DataError(f"{where} {what} run {given}", f"expected {least} to {end - 1}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,14 @@ from lmc.data.dataset import Raw
 TaskName = Literal["cross_entropy", "binary_cross_entropy", "squared_error"]
 
 
-def hub(*, path: str, inputs: str | list[str], target: str | list[str], task: TaskName | None = None) -> Raw:
+def hub(
+    *,
+    path: str,
+    inputs: str | list[str],
+    target: str | list[str],
+    task: TaskName | None = None,
+    augment: bool = False,
+) -> Raw:
     """A set of one's own.
 
     Args:
@@ -25,6 +33,7 @@ def hub(*, path: str, inputs: str | list[str], target: str | list[str], task: Ta
         target: a column, or several for several labels or values.
         task: None infers it. Words and whole numbers are classes (sorted, then numbered from 0),
             fractions are regressed, several columns or a list of 0 and 1 only are labels.
+        augment: train on random crops (padded by 4 black pixels) and flips of the images.
 
     Raises:
         DataError: the data are missing or not of this form.
@@ -33,7 +42,7 @@ def hub(*, path: str, inputs: str | list[str], target: str | list[str], task: Ta
     targets = [target] if isinstance(target, str) else target
     source = sources.find(path, ("parquet", "csv"))
     identity = ["hub", features, targets, task, source.identity]
-    return cache.cached(identity, lambda: _decode(source, features, targets, task))
+    return replace(cache.cached(identity, lambda: _decode(source, features, targets, task)), augment=augment)
 
 
 def _decode(source: sources.Source, features: list[str], targets: list[str], task: TaskName | None) -> Raw:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import torch
+from pydantic import Field
 
 from lmc.core.errors import DataError
 from lmc.data import cache, columns, sources
 from lmc.data.dataset import Raw
+
+Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,13 @@ class _ImageSet:
     classes: int
     label: str = "label"
 
-    def load(self, path: str | None) -> Raw:
+    def load(self, path: str | None, samples: int | None, augment: bool = False) -> Raw:
         source = sources.on_hub(self.hub) if path is None else sources.in_folder(path)
-        return cache.cached([self.hub, self.label, source.identity], lambda: self._decode(source))
+        raw = cache.cached([self.hub, self.label, source.identity], lambda: self._decode(source))
+        first: dict[str, Any] = {}
+        if samples:
+            first = {name: tensor[:samples].clone() for name, tensor in raw.tensors.items()}
+        return replace(raw, augment=augment, **first)
 
     def _decode(self, source: sources.Source) -> Raw:
         tables = source.read()
@@ -58,25 +66,31 @@ _CIFAR10 = _ImageSet("uoft-cs/cifar10", (3, 32, 32), 10)
 _CIFAR100 = _ImageSet("uoft-cs/cifar100", (3, 32, 32), 100, "fine_label")
 
 
-def mnist(*, path: str | None = None) -> Raw:
+def mnist(*, path: str | None = None, samples: Count | None = None) -> Raw:
     """Handwritten digits, 60,000 and 10,000 images (1, 28, 28).
 
     Args:
         path: a folder of parquet files named train-* and test-*; None asks the Hub.
+        samples: only so many of the training images, and at most so many test images, the first; None is all.
     """
-    return _MNIST.load(path)
+    return _MNIST.load(path, samples)
 
 
-def fashion_mnist(*, path: str | None = None) -> Raw:
-    """Articles of clothing, 60,000 and 10,000 images (1, 28, 28); ``path`` as for ``mnist``."""
-    return _FASHION_MNIST.load(path)
+def fashion_mnist(*, path: str | None = None, samples: Count | None = None) -> Raw:
+    """Articles of clothing, 60,000 and 10,000 images (1, 28, 28); settings as for ``mnist``."""
+    return _FASHION_MNIST.load(path, samples)
 
 
-def cifar10(*, path: str | None = None) -> Raw:
-    """Photographs in ten classes, 50,000 and 10,000 images (3, 32, 32); ``path`` as for ``mnist``."""
-    return _CIFAR10.load(path)
+def cifar10(*, path: str | None = None, samples: Count | None = None, augment: bool = True) -> Raw:
+    """Photographs in ten classes, 50,000 and 10,000 images (3, 32, 32).
+
+    Args:
+        path, samples: as for ``mnist``.
+        augment: train on random crops (padded by 4 black pixels) and flips, as published.
+    """
+    return _CIFAR10.load(path, samples, augment)
 
 
-def cifar100(*, path: str | None = None) -> Raw:
-    """Photographs in a hundred classes, like CIFAR-10; ``path`` as for ``mnist``."""
-    return _CIFAR100.load(path)
+def cifar100(*, path: str | None = None, samples: Count | None = None, augment: bool = True) -> Raw:
+    """Photographs in a hundred classes; settings as for ``cifar10``."""
+    return _CIFAR100.load(path, samples, augment)

@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+NO_CLASS = -1
+"""The target of a node whose class is unknown or belongs to another split."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -27,7 +30,9 @@ class Task:
 
         Args:
             outputs: (..., B, C), logits for the two cross-entropies.
-            targets: int64 (..., B) for cross-entropy, else float (..., B, C).
+            targets: int64 (..., B) for cross-entropy, else float (..., B, C). With the nodes
+                of a graph, outputs (..., B, nodes, C) and targets (..., B, nodes), it is the mean over nodes
+                but those whose target is -1.
 
         Returns:
             (..., B).
@@ -37,8 +42,9 @@ class Task:
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The accuracy of each sample, in [0, 1].
 
-        One or zero for cross-entropy, the share of labels for binary cross-entropy, NaN for squared
-        error. Shapes as in ``losses``; the result has the dtype of ``outputs``.
+        One or zero for cross-entropy, the share of labels for binary cross-entropy and of nodes for
+        node classification, NaN for squared error. Shapes as in ``losses``; the result has the dtype of
+        ``outputs``.
         """
         return self._correct(outputs, targets)
 
@@ -51,6 +57,19 @@ def _class_losses(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _class_correct(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.argmax(-1) == targets).to(outputs.dtype)
+
+
+def _node_losses(outputs: Tensor, targets: Tensor) -> Tensor:
+    leading = outputs.shape[:-1]
+    flat = targets.expand(leading).reshape(-1)
+    rows = outputs.reshape(-1, outputs.shape[-1])
+    losses = F.cross_entropy(rows, flat, reduction="none", ignore_index=NO_CLASS).reshape(leading)
+    return losses.sum(-1) / (targets != NO_CLASS).sum(-1)
+
+
+def _node_correct(outputs: Tensor, targets: Tensor) -> Tensor:
+    found = (outputs.argmax(-1) == targets).to(outputs.dtype)
+    return found.sum(-1) / (targets != NO_CLASS).sum(-1)
 
 
 def _label_losses(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -72,6 +91,7 @@ def _no_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 TASKS: dict[str, Task] = {
     "cross_entropy": Task("cross_entropy", _class_losses, _class_correct),
+    "node_classification": Task("node_classification", _node_losses, _node_correct),
     "binary_cross_entropy": Task("binary_cross_entropy", _label_losses, _label_correct),
     "squared_error": Task("squared_error", _squared_losses, _no_accuracy),
 }

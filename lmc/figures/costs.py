@@ -72,7 +72,7 @@ def draw(table: pd.DataFrame) -> Figure | None:
             place.grid(False)
             place.set_xlabel("neuron j")
             values = signed_root(last["swap_cost"][np.isfinite(last["swap_cost"])])
-            axes[1, column].hist(values, bins=60, color="#0072B2")
+            axes[1, column].hist(values, bins="auto", color="#0072B2")
             axes[1, column].axvline(0, color="black", linewidth=0.8)
             axes[1, column].set_xlabel("signed root of the swap cost")
             if height == 3:

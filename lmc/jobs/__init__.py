@@ -7,9 +7,11 @@ from importlib import import_module
 from typing import Any
 
 from lmc.jobs.outcome import Outcome, Silent, Talk
-from lmc.jobs.settings import COMMANDS, Common, compose
+from lmc.jobs.settings import COMMANDS, Common, compose, unfold
 
-MODULES = {"list": "listing"}
+MODULES = {"list": "listing", "import": "import_"}
+PUBLISHED = ("train", "predict")
+"""Commands that take ``experiment=NAME/CASE``: the settings of a published case, beneath the given ones."""
 
 
 def check(command: str, given: Mapping[str, Any]) -> Common:
@@ -20,6 +22,18 @@ def check(command: str, given: Mapping[str, Any]) -> Common:
     """
     from lmc.jobs import choices
 
+    if command in PUBLISHED and given.get("experiment"):
+        from lmc.jobs.experiments import merged, published
+
+        own = unfold({key: value for key, value in given.items() if key != "experiment"})
+        base = published(str(given["experiment"]))
+        chosen = {
+            key: value if isinstance(value, Mapping) else {"name": value}
+            for key, value in own.items()
+            if isinstance(base.get(key), Mapping)
+        }
+        kept = {key: value for key, value in base.items() if "name" not in chosen.get(key, {})}
+        given = merged(kept, {**own, **chosen})
     return compose(COMMANDS[command], given, choices.faults)
 
 

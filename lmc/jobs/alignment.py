@@ -19,8 +19,9 @@ from lmc.jobs.outcome import Talk
 from lmc.jobs.runs import Opened
 from lmc.matching.identifiability import SwapCost, total
 from lmc.matching.similarity import SIMILARITIES
-from lmc.models.stack import Point, State, stack_states
+from lmc.models.stack import State, stack_states
 from lmc.recording import Moments, record
+from lmc.recording.moments import Source
 from lmc.symmetry import Group, Groups
 
 
@@ -106,13 +107,10 @@ class Lineup:
         return groups
 
     @cached_property
-    def moments(self) -> dict[Point, Moments]:
+    def moments(self) -> dict[Source, Moments]:
         """One pass over the training data: the neurons that are compared, with their cross-covariances."""
-        points: dict[Point, list[tuple[int, int]]] = {}
-        for group in self.groups:
-            for module in group.points[self.matcher.point]:
-                points[module, "output"] = list(self.pairs)
-        return self._record(points)
+        recorded = [feature for group in self.groups for feature in group.points[self.matcher.point]]
+        return self._record({feature: list(self.pairs) for feature in recorded})
 
     @cached_property
     def layers(self) -> dict[tuple[int, str], Layer]:
@@ -130,7 +128,7 @@ class Lineup:
     def _stacked(self) -> State:
         return {name: tensor.to(self.device) for name, tensor in stack_states(self.states).items()}
 
-    def _record(self, points: Mapping[Point, Iterable[tuple[int, int]]]) -> dict[Point, Moments]:
+    def _record(self, points: Mapping[Source, Iterable[tuple[int, int]]]) -> dict[Source, Moments]:
         if not points:
             return {}
         found = record(self.network.to(self.device), self._stacked(), self.dataset.train.inputs, points)
@@ -147,8 +145,8 @@ class Lineup:
     def similarity(self, a: int, b: int, group: Group) -> Tensor:
         """(n, n), the mean over the group's recording points."""
         measure = SIMILARITIES[self.matcher.similarity]
-        points = group.points[self.matcher.point]
-        return torch.stack([measure(self.moments[module, "output"], a, b) for module in points]).mean(dim=0)
+        recorded = [self.moments[feature] for feature in group.points[self.matcher.point]]
+        return torch.stack([measure(moments, a, b) for moments in recorded]).mean(dim=0)
 
     @cached_property
     def costs(self) -> dict[str, list[SwapCost] | None]:
@@ -156,21 +154,25 @@ class Lineup:
         return {group.name: self._group_costs(group) for group in self.groups}
 
     def _group_costs(self, group: Group) -> list[SwapCost] | None:
-        recorded = [module for modules in group.points.values() for module in modules]
-        mixed = any(is_mixed(opened.constraint, recorded) for opened in self.runs)
-        if mixed or not all(has_costs(self.network, layer) for layer in group.layers):
-            return None
+        recorded = [feature.point.module for features in group.points.values() for feature in features]
+        costed = [layer for layer in group.layers if has_costs(self.network, layer)]
+        others = [layer for layer in group.layers if layer not in costed]
+        for opened in self.runs:
+            if is_mixed(opened.constraint, recorded) or any(map(opened.constraint.holds, others)):
+                return None
         costs = []
         for index, opened in enumerate(self.runs):
             try:
-                costs.append(total([self._layer_cost(index, layer) for layer in group.layers]))
+                costs.append(total(group.size, [self._layer_cost(index, group, layer) for layer in costed]))
             except LmcError as error:
                 self.talk.say(f"warning: {opened.run.reference}, {group.name}: no norm costs, {error}")
                 return None
         return costs
 
-    def _layer_cost(self, index: int, layer: str) -> SwapCost:
-        return self.layers[index, layer].swap_cost(self.matcher.estimate, self.matcher.beta)
+    def _layer_cost(self, index: int, group: Group, layer: str) -> SwapCost:
+        whole = self.layers[index, layer].swap_cost(self.matcher.estimate, self.matcher.beta)
+        places = [axis.places for axis in group.axes if axis.tensor == f"{layer}.weight" and axis.axis == 0]
+        return whole if places[0] is None else whole.at(torch.tensor(places[0]))
 
     def evidence(self, indices: Sequence[int]) -> matching.Evidence:
         """What a matcher may look at, for some of the runs (the first is the reference)."""

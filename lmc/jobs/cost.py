@@ -14,15 +14,17 @@ from lmc.core.tables import concatenate, frame
 from lmc.costs import RidgeCost, class_distances, outside_range, ridge_cost, swap_cost
 from lmc.figures import costs as figure
 from lmc.figures.writing import save
-from lmc.jobs.layers import Layer, layer_row, off_diagonal, open_layers
+from lmc.jobs.layers import Layer, layer_row, mixed_layers, off_diagonal, open_layers
 from lmc.jobs.naming import job_folder
 from lmc.jobs.norms import activation_after, fixed_norm
 from lmc.jobs.outcome import Outcome, Summary, Talk
 from lmc.jobs.runs import Opened
 from lmc.jobs.settings import Cost
 from lmc.matching.identifiability import SwapCost, admissible, identifiable
+from lmc.models.stack import Point
 from lmc.recording import sample
 from lmc.store import results
+from lmc.symmetry import permutation_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +42,13 @@ def run(settings: Cost, talk: Talk) -> Outcome:
     for opened, network, dataset, layers, device in open_layers(settings, talk, settings.epochs == "all"):
         runs.append(opened)
         _check_memory(layers, settings)
+        mixed = mixed_layers(opened.constraint, network, dataset.train.inputs[:2].to(device))
         for layer in layers.values():
             try:
+                if layer.name in mixed:
+                    raise LmcError(
+                        "norm costs describe the linear part only, and sigma mixes what follows it"
+                    )
                 layer.subspace  # noqa: B018
             except LmcError as error:
                 talk.say(f"warning: {opened.run.reference}, {layer.name}: undefined, {error}")
@@ -119,6 +126,8 @@ class _Work:
         }
         if self.settings.distance:
             found["distance"] = self._distance_table()
+            for verdict in self.verdicts:
+                verdict["distance"] = float(found["distance"]["distance"].mean())
         return found
 
     def _estimates(self) -> list[tuple[float, RidgeCost]]:
@@ -165,14 +174,17 @@ class _Work:
 
     def _inputs(self) -> tuple[Any, str | None, tuple[Tensor, Tensor] | None]:
         """Moments for the linear map; rows, activation and norm for what follows it."""
-        activation = activation_after(self.network, self.layer.name) if self.settings.activation else None
+        if not self.settings.activation:
+            return self.layer.moments, None, None
+        groups = permutation_groups(self.network, self.inputs[:2].to(next(self.network.parameters()).device))
+        activation = activation_after(self.network, groups, self.layer.name)
         if activation is None:
             return self.layer.moments, None, None
         tensors = {name: tensor.detach()[None] for name, tensor in self.network.state_dict().items()}
-        rows = sample(self.network, tensors, self.inputs, (self.layer.name, "input"), self.settings.samples)[
-            0
-        ].cpu()
-        return rows, activation, fixed_norm(self.network, self.layer, rows, self.chosen)
+        rows = sample(
+            self.network, tensors, self.inputs, Point(self.layer.name, "input"), self.settings.samples
+        )[0].cpu()
+        return rows, activation, fixed_norm(self.network, groups, self.layer, rows, self.chosen)
 
     @property
     def _which(self) -> dict[str, Any]:
@@ -254,13 +266,18 @@ def _summary(verdicts: list[dict[str, Any]], layers: pd.DataFrame) -> Summary:
     table = pd.DataFrame(verdicts)
     rows = []
     if len(table):
-        for (name, layer, beta), part in table.groupby(
-            ["experiment", "layer", "beta"], sort=False, dropna=False
+        several = table["epoch"].nunique() > 1
+        for (name, layer, beta, epoch), part in table.groupby(
+            ["experiment", "layer", "beta", table["epoch"] if several else table["epoch"] * 0],
+            sort=False,
+            dropna=False,
         ):
             facts = layers[(layers["experiment"] == name) & (layers["layer"] == layer)]
+            facts = facts[facts["epoch"] == epoch] if several else facts
             row = {
                 "experiment": name,
                 "layer": layer,
+                **({"epoch": str(epoch)} if several else {}),
                 "k": f"{facts['dimension'].mean():.0f} of {facts['inputs'].iloc[0]}",
                 "explained": f"{facts['explained_variance'].mean():.3f}",
                 "coherence": f"{facts['coherence'].mean():.3f}",
@@ -272,8 +289,14 @@ def _summary(verdicts: list[dict[str, Any]], layers: pd.DataFrame) -> Summary:
                 if part["identifiable"].notna().all()
                 else "-",
             }
+            if "distance" in part:
+                row["class distance"] = str(estimate(part["distance"]))
             rows.append(row if beta != beta else {**row, "layer": f"{layer}, beta {beta:g}"})
-    runs = len(layers[["experiment", "seed", "epoch"]].drop_duplicates())
+    known = set() if table.empty else set(zip(table["experiment"], table["layer"], strict=True))
+    for name, layer in layers[["experiment", "layer"]].drop_duplicates().itertuples(index=False):
+        if (name, layer) not in known:
+            rows.append({"experiment": name, "layer": layer, "own cost": "undefined"})
+    runs = len(layers[["experiment", "seed"]].drop_duplicates())
     outside = int(layers["outside_range"].fillna(0).sum())
     missed = int(layers["not_converged"].fillna(0).sum())
     notes = [
@@ -283,4 +306,4 @@ def _summary(verdicts: list[dict[str, Any]], layers: pd.DataFrame) -> Summary:
         notes.append(f"{outside} pairs outside the slot's range")
     if missed:
         notes.append(f"{missed} ridge costs did not converge")
-    return Summary("norm costs", pd.DataFrame(rows), tuple(notes))
+    return Summary("norm costs", pd.DataFrame(rows).fillna("-"), tuple(notes))

@@ -21,6 +21,8 @@ from lmc.jobs.settings import Layerwise
 from lmc.matching.identifiability import SwapCost
 from lmc.models.stack import Point, State
 from lmc.recording import Moments, record
+from lmc.recording.moments import Source
+from lmc.symmetry import permutation_groups
 from lmc.variants import Constraint
 
 
@@ -91,7 +93,7 @@ def record_layers(
         constraints: one a run.
     """
     own = [(run, run) for run in range(len(constraints))]
-    points: Mapping[Point, list[tuple[int, int]]] = {(layer, "input"): own for layer in layers}
+    points: dict[Source, list[tuple[int, int]]] = {Point(layer, "input"): own for layer in layers}
     moments = record(network, stacked, inputs, points) if layers else {}
     return {
         (run, layer): Layer(
@@ -100,7 +102,7 @@ def record_layers(
             stacked[f"{layer}.bias"][run].cpu() if f"{layer}.bias" in stacked else None,
             constraint.mask(layer),
             constraint.centre(layer),
-            moments[layer, "input"].of(run),
+            moments[Point(layer, "input")].of(run),
             ratio,
         )
         for layer in layers
@@ -111,6 +113,20 @@ def record_layers(
 def is_mixed(constraint: Constraint, modules: Sequence[str]) -> bool:
     """Whether sigma's activation follows one of the modules, so that norm costs say nothing (THEORY 1)."""
     return any(name in constraint.mixings for name in modules)
+
+
+def mixed_layers(constraint: Constraint, network: nn.Module, example: Tensor) -> set[str]:
+    """Layers that a FiGLU follows."""
+    if not constraint.mixings:
+        return set()
+    return {
+        layer
+        for group in permutation_groups(network, example)
+        for layer in group.layers
+        if is_mixed(
+            constraint, [each.point.module for features in group.points.values() for each in features]
+        )
+    }
 
 
 def off_diagonal(delta: Tensor) -> Tensor:

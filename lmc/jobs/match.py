@@ -20,6 +20,7 @@ from lmc.jobs.pairs import pair_sets
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair
 from lmc.jobs.runs import pair_columns
 from lmc.jobs.settings import Match
+from lmc.matching.blocks import reachable
 from lmc.matching.identifiability import admissible, identifiable, margins, mutual, objectives
 from lmc.matching.similarity import constant
 from lmc.store import results
@@ -88,7 +89,7 @@ def _group_rows(
     similarity = lineup.similarity(a, b, group)
     costs = lineup.costs[group.name]
     constants = [_constant(lineup, run, group) for run in (a, b)]
-    found = objectives(similarity)
+    found = objectives(similarity, group)
     margin = margins(similarity)
     identified = (margin > 0) & ~constants[0] & ~constants[1]
     place = torch.arange(group.size)
@@ -99,7 +100,7 @@ def _group_rows(
         swap = own = float("nan")
     else:
         pair = [costs[a], costs[b]]
-        allowed = admissible(pair, lineup.matcher.tau)
+        allowed = reachable(group, admissible(pair, lineup.matcher.tau))
         by_cost = identifiable(allowed)
         diagonal = torch.eye(group.size, dtype=torch.bool)
         cheapest = [cost.delta.masked_fill(diagonal, torch.inf).amin(dim=1) for cost in pair]
@@ -183,7 +184,7 @@ def _tau_summary(table: pd.DataFrame) -> Summary:
 
 
 def _constant(lineup: Lineup, run: int, group: Group) -> Tensor:
-    found = [constant(lineup.moments[module, "output"], run) for module in group.points[lineup.matcher.point]]
+    found = [constant(lineup.moments[feature], run) for feature in group.points[lineup.matcher.point]]
     return torch.stack(found).all(dim=0)
 
 

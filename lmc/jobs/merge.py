@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from lmc.core.errors import LmcError, RunReferenceError, raise_together
 from lmc.core.tables import frame
-from lmc.data import Dataset
 from lmc.jobs.alignment import Lineup, Matcher
 from lmc.jobs.listing import run_row
 from lmc.jobs.loading import use_device
 from lmc.jobs.naming import Choice
-from lmc.jobs.outcome import Outcome, Talk
+from lmc.jobs.outcome import Outcome, Summary, Talk
 from lmc.jobs.runs import Opened, check_comparable, open_runs
 from lmc.jobs.settings import Merge, outputs_folder
 from lmc.jobs.train import summary
-from lmc.models.stack import batch_norms
+from lmc.merging import Material, Merged
+from lmc.models.stack import State, batch_norms
 from lmc.recording import evaluate, reestimate
 from lmc.store import files
 from lmc.store.experiments import Experiment, Run
 from lmc.store.identity import experiment_name, fingerprint, stem_of
 from lmc.variants import Constraint
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def run(settings: Merge, talk: Talk) -> Outcome:
-    """Match every run to the first, merge them, store the result; table ``history``."""
+    """Match every run to the first, merge them, store the result.
+
+    Tables ``history``, and ``projection`` where the merger keeps to the class of the runs.
+    """
     matcher = Matcher.bind(settings.match)
     merger = Choice.bind("merge", settings.merge)
     runs = [
@@ -52,15 +57,21 @@ def run(settings: Merge, talk: Talk) -> Outcome:
     )
     permutations = matcher(lineup.evidence(range(len(runs))))
     states = [lineup.aligned(index, moves) for index, moves in enumerate(permutations)]
-    state = merger.builder(states=states, **merger.settings)
+    lineup.network.to(device)
     again = bool(batch_norms(lineup.network)) if settings.restatistics is None else settings.restatistics
+    common = runs[0].constraint if len({opened.constraint.digest() for opened in runs}) == 1 else None
+    material = Material(states, lineup.network, dataset.train.inputs, common, again, device, talk.progress)
+    merged = merger.builder(material, **merger.settings)
+    for note in merged.notes:
+        talk.say(note)
     if again:
-        fresh = reestimate(lineup.network, _stack_of_one(state, device), dataset.train.inputs)
-        state = {name: tensor[0].cpu() for name, tensor in fresh.items()}
-    constraint = _class_of(runs, lineup, permutations, state, talk)
+        merged = _restated(merged, lineup)
+    identity = lineup.groups.identity()
+    moved = any(not torch.equal(found[name], identity[name]) for found in permutations for name in found)
+    constraint = _class_of(runs[0].constraint, common is not None, moved, merged, talk)
     with target.locked(waiting=talk.say):
         _store(
-            target, {**record, "constraint_digest": constraint.digest()}, runs[0], lineup, state, constraint
+            target, {**record, "constraint_digest": constraint.digest()}, runs[0], lineup, merged, constraint
         )
     return _outcome(target)
 
@@ -100,27 +111,31 @@ def _identify(
     return Experiment(folder), {"experiment": name, **kept, **content}
 
 
-def _class_of(
-    runs: Sequence[Opened],
-    lineup: Lineup,
-    permutations: Sequence[dict[str, Tensor]],
-    state: dict[str, Tensor],
-    talk: Talk,
-) -> Constraint:
+def _class_of(first: Constraint, shared: bool, moved: bool, merged: Merged, talk: Talk) -> Constraint:
     """The parents' D, f where the merged network is still in their class, else none (THEORY 1)."""
-    common = runs[0].constraint
-    identity = lineup.groups.identity()
-    moved = any(not torch.equal(found[name], identity[name]) for found in permutations for name in found)
-    same = len({opened.constraint.digest() for opened in runs}) == 1
-    if not common.mixings and (not common.tensors() or (same and not moved and not common.broken_by(state))):
-        return common
-    if common.mixings and not moved and same:
-        return common
+    state = merged.state
+    if not first.tensors():
+        return first
+    mixed = all(torch.equal(state[f"{name}.mixing"], mixing) for name, mixing in first.mixings.items())
+    kept = merged.outside is not None or not moved
+    if shared and kept and mixed and not first.broken_by(state):
+        return first
     talk.say("the merged network has left the class of its parents: it is stored as a plain one")
-    return Constraint(mixings={name: state[f"{name}.mixing"] for name in common.mixings})
+    return Constraint(mixings={name: state[f"{name}.mixing"] for name in first.mixings})
 
 
-def _stack_of_one(state: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+def _restated(merged: Merged, lineup: Lineup) -> Merged:
+    """With BatchNorm statistics of its own."""
+
+    def again(state: State) -> State:
+        fresh = reestimate(lineup.network, _stack_of_one(state, lineup.device), lineup.dataset.train.inputs)
+        return {name: tensor[0].cpu() for name, tensor in fresh.items()}
+
+    outside = None if merged.outside is None else again(merged.outside)
+    return Merged(again(merged.state), outside, merged.notes)
+
+
+def _stack_of_one(state: State, device: torch.device) -> State:
     return {name: tensor.to(device)[None] for name, tensor in state.items()}
 
 
@@ -129,14 +144,19 @@ def _store(
     record: dict[str, Any],
     first: Opened,
     lineup: Lineup,
-    state: dict[str, Tensor],
+    merged: Merged,
     constraint: Constraint,
 ) -> None:
-    history = _history(target, lineup.dataset, lineup, state)
+    which = {"experiment": target.experiment.name, "seed": target.seed, "epoch": 0}
+    history = [{**which, **row} for row in _losses(lineup, merged.state)]
     target.clear()
     target.experiment.write(record, constraint.tensors())
-    files.write_tensors(target.checkpoint(0), state)
-    files.write_table(target.path / "history.parquet", history)
+    files.write_tensors(target.checkpoint(0), merged.state)
+    files.write_table(target.path / "history.parquet", frame("history", history))
+    if merged.outside is not None:
+        before = [{**which, "projected": False, **row} for row in _losses(lineup, merged.outside)]
+        after = [{**row, "projected": True} for row in history]
+        files.write_table(_price(target), frame("projection", [*before, *after]))
     target.write_info(
         status="done",
         process={"pid": os.getpid()},
@@ -147,34 +167,40 @@ def _store(
     )
 
 
-def _history(target: Run, dataset: Dataset, lineup: Lineup, state: dict[str, Tensor]) -> Any:
-    rows = []
-    for name, split in dataset.splits.items():
-        if not len(split):
-            continue
-        task = dataset.task
-        loss, accuracy = evaluate(
-            lineup.network.to(lineup.device),
-            _stack_of_one(state, lineup.device),
-            split.inputs,
-            split.targets,
-            task.losses,
-            task.correct,
-        )
-        rows.append(
-            {
-                "experiment": target.experiment.name,
-                "seed": target.seed,
-                "epoch": 0,
-                "split": name,
-                "loss": float(loss[0]),
-                "accuracy": float(accuracy[0]),
-            }
-        )
-    return frame("history", rows)
+def _losses(lineup: Lineup, state: State) -> Iterator[dict[str, Any]]:
+    """Loss and accuracy on every split that has samples."""
+    task = lineup.dataset.task
+    stack = _stack_of_one(state, lineup.device)
+    for name, split in lineup.dataset.splits.items():
+        if len(split):
+            found = evaluate(lineup.network, stack, split.inputs, split.targets, task.losses, task.correct)
+            yield {"split": name, "loss": float(found[0][0]), "accuracy": float(found[1][0])}
+
+
+def _price(target: Run) -> Path:
+    return target.experiment.path / "projection.parquet"
 
 
 def _outcome(target: Run) -> Outcome:
     table = frame("run", [run_row(target)])
-    name = target.experiment.name
-    return Outcome("history", {"history": target.history(), "run": table}, (name,), (summary(name, table),))
+    tables, name = {"history": target.history(), "run": table}, target.experiment.name
+    summaries = [summary(name, table)]
+    if _price(target).is_file():
+        tables["projection"] = files.read_table(_price(target))
+        summaries.append(_comparison(tables["projection"]))
+    return Outcome("history", tables, (name,), tuple(summaries))
+
+
+def _comparison(table: pd.DataFrame) -> Summary:
+    """What it costs to stay in the class: a row without, a row with."""
+    import pandas as pd
+
+    rows = []
+    for projected, part in table.groupby("projected"):
+        row = {"in the class of the runs": "yes" if projected else "no"}
+        for split, loss, accuracy in zip(part["split"], part["loss"], part["accuracy"]):
+            row[f"{split} loss"] = f"{loss:.4f}"
+            if accuracy == accuracy:
+                row[f"{split} accuracy"] = f"{accuracy:.2%}"
+        rows.append(row)
+    return Summary("the price of the projection", pd.DataFrame(rows))

@@ -8,37 +8,32 @@ from torch import Tensor, nn
 from lmc.core.errors import LmcError, SettingError
 from lmc.jobs.layers import Layer
 from lmc.models.activations import ACTIVATIONS
+from lmc.symmetry import Groups
 
 _NAMES = {type(build()): name for name, build in ACTIVATIONS.items()}
 
 
-def _next(network: nn.Module, layer: str, kinds: tuple[type[nn.Module], ...]) -> nn.Module | None:
-    """The module of some kind in the same group as the layer, by the groups the model declares."""
-    declare = getattr(network, "permutation_groups", None)
-    for group in (declare() if declare else {}).values():
-        if layer in group["layers"]:
-            for modules in group["points"].values():
-                for name in modules:
-                    part = network.get_submodule(name)
-                    if isinstance(part, kinds):
-                        return part
+def _next(
+    network: nn.Module, groups: Groups, layer: str, kinds: tuple[type[nn.Module], ...]
+) -> nn.Module | None:
+    """The module of some kind on a layer's neurons; None where other layers add to them (residual streams)."""
+    for group in groups:
+        if group.layers == (layer,):
+            for feature in (feature for features in group.points.values() for feature in features):
+                part = network.get_submodule(feature.point.module)
+                if isinstance(part, kinds) and feature.point.side == "output":
+                    return part
     return None
 
 
-def activation_after(network: nn.Module, layer: str) -> str | None:
-    """The name of the activation after a layer; None for a layer that has none, such as the last.
-
-    Raises:
-        SettingError: an activation that ridge costs do not know.
-    """
-    found = _next(network, layer, tuple(_NAMES))
-    if found is not None:
-        return _NAMES[type(found)]
-    return None
+def activation_after(network: nn.Module, groups: Groups, layer: str) -> str | None:
+    """The name of the activation after a layer; None for a layer that has none of its own, such as the last."""
+    found = _next(network, groups, layer, tuple(_NAMES))
+    return None if found is None else _NAMES[type(found)]
 
 
 def fixed_norm(
-    network: nn.Module, layer: Layer, rows: Tensor, chosen: Tensor
+    network: nn.Module, groups: Groups, layer: Layer, rows: Tensor, chosen: Tensor
 ) -> tuple[Tensor, Tensor] | None:
     """Scale and shift of the norm after a layer, as the stored network applies it to these inputs.
 
@@ -52,7 +47,7 @@ def fixed_norm(
     Returns:
         scale and shift, (n,) or (N, n) each; None where there is no norm.
     """
-    norm = _next(network, layer.name, (nn.LayerNorm, nn.modules.batchnorm._BatchNorm, nn.GroupNorm))
+    norm = _next(network, groups, layer.name, (nn.LayerNorm, nn.modules.batchnorm._BatchNorm, nn.GroupNorm))
     if norm is None:
         return None
     if isinstance(norm, nn.GroupNorm):

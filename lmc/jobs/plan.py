@@ -17,6 +17,7 @@ from lmc.data import Dataset
 from lmc.jobs import choices
 from lmc.jobs.loading import load_data
 from lmc.jobs.settings import Train, Training, outputs_folder, seed_list
+from lmc.models.norms import calibrated
 from lmc.models.stack import state_of
 from lmc.store.experiments import Experiment, Run, at_epoch
 from lmc.store.identity import differing, experiment_name, fingerprint, stem_of
@@ -73,8 +74,8 @@ class Plan:
     def build(self, seed: int) -> nn.Module:
         """The network of a run at its initialisation theta, with sigma's activations in place."""
         name, keywords = self.model
-        shape, outputs = self.dataset.input_shape, self.dataset.outputs
-        return self.constraint.install(models.build(name, keywords, shape, outputs, self.init_seed(seed)))
+        made = models.build(name, keywords, self.dataset.given, self.init_seed(seed))
+        return self.constraint.install(made)
 
     def initial_state(self, seed: int) -> dict[str, Tensor]:
         """The effective weights that a run starts from.
@@ -82,7 +83,9 @@ class Plan:
         Raises:
             MismatchError: the weights to start from have other shapes, or break D and f.
         """
-        state = self.constraint.effective(state_of(self.build(seed)))
+        model = self.build(seed)
+        effective = self.constraint.effective(state_of(model))
+        state = calibrated(model, effective, self.dataset.input_shape)
         if self.start is None:
             return state
         given = self.start.state(seed)
@@ -155,7 +158,7 @@ def make_plan(settings: Train) -> Plan:
                 f"start={start.reference}: has no run {lacking[0]} to start seed {lacking[0]} from"
             )
     dataset = load_data({"name": settings.data["name"], **bound["data"]})
-    model = models.build(settings.model["name"], bound["model"], dataset.input_shape, dataset.outputs, 0)
+    model = models.build(settings.model["name"], bound["model"], dataset.given, 0)
     example = dataset.train.inputs[:2]
     constraint = _constraint(settings, bound["variant"], model, example)
     record, name = _identify(settings, bound, training, dataset, model, constraint, start)

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files as package_files
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from lmc.core.errors import SettingError
-from lmc.core.registry import unknown
 from lmc.core.tables import frame
 from lmc.figures.writing import save
 from lmc.jobs.claims import Verdict, judge
+from lmc.jobs.experiments import cases, merged, names, read, resize
 from lmc.jobs.measures import MEASURES
 from lmc.jobs.measures.measured import Quantities
 from lmc.jobs.outcome import Outcome, Summary, Talk
 from lmc.jobs.plan import Plan, make_plan
-from lmc.jobs.settings import Reproduce, Train, compose, outputs_folder, unfold
-from lmc.jobs.train import train
+from lmc.jobs.settings import Reproduce, Train, compose, outputs_folder, seed_list
+from lmc.jobs.train import readable_time, train, training_time
 from lmc.store import results
 from lmc.store.files import check_writable
-from lmc.store.identity import fingerprint, readable
+from lmc.store.identity import fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,17 +27,32 @@ if TYPE_CHECKING:
 
 def run(settings: Reproduce, talk: Talk) -> Outcome:
     """Train what is not stored, measure every case, judge the claims."""
+    if settings.listing:
+        return _listing(settings)
     name = _name(settings)
     definition = resize(read(name), settings)
-    plans = {case: make_plan(_settings(settings, definition, own)) for case, own in cases(definition).items()}
+    wanted = cases(definition)
+    plans = {
+        case: make_plan(_settings(settings, definition, own))
+        for case, own in wanted.items()
+        if "start" not in own
+    }
     folder = (
         Path(outputs_folder(settings.outputs))
         / "reproduce"
         / f"{name}-{settings.size}-{fingerprint(definition)}"
     )
     check_writable(folder)
-    _announce(name, definition, plans, talk)
+    _announce(name, definition, len(wanted), plans, talk)
     train(list(plans.values()), talk)
+    started = {
+        case: make_plan(_settings(settings, definition, {**own, "start": _start(own["start"], plans)}))
+        for case, own in wanted.items()
+        if "start" in own
+    }
+    if started:
+        train(list(started.values()), talk)
+    plans = {case: {**plans, **started}[case] for case in wanted}
     measured = MEASURES[definition["measure"]](plans, definition, talk)
     verdicts = [
         judge(claim["text"], claim["conditions"], measured.quantities) for claim in definition["claims"]
@@ -59,18 +70,31 @@ def run(settings: Reproduce, talk: Talk) -> Outcome:
     )
 
 
-def names() -> list[str]:
-    """The named experiments."""
-    folder = package_files("lmc.conf") / "experiment"
-    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+def _listing(settings: Reproduce) -> Outcome:
+    import pandas as pd
 
-
-def read(name: str) -> dict[str, Any]:
-    """An experiment's definition; raises SettingError with the near miss."""
-    if name not in names():
-        raise unknown("experiment", name, names())
-    text = (package_files("lmc.conf") / "experiment" / f"{name}.yaml").read_text()
-    return dict(yaml.safe_load(text))
+    rows = []
+    for name in names():
+        definition = resize(read(name), settings)
+        listed = cases(definition)
+        runs = [merged(definition["runs"], own) for own in listed.values()]
+        rows.append(
+            {
+                "experiment": name,
+                "title": definition["title"],
+                "data": " ".join(dict.fromkeys(each["data"]["name"] for each in runs)),
+                "cases": len(listed),
+                "runs": sum(len(seed_list(each["seeds"])) for each in runs),
+                "claims": len(definition["claims"]),
+            }
+        )
+    shown = pd.DataFrame(rows).astype(str)
+    table = frame("experiment", rows)
+    note = (
+        "lmc reproduce NAME size=tiny|small|full; lmc train experiment=NAME/CASE trains one case as published"
+    )
+    summary = Summary(f"named experiments, size={settings.size}", shown, (note,))
+    return Outcome("experiment", {"experiment": table}, tuple(names()), (summary,))
 
 
 def _name(settings: Reproduce) -> str:
@@ -79,59 +103,30 @@ def _name(settings: Reproduce) -> str:
     return settings.references[0]
 
 
-def resize(definition: dict[str, Any], settings: Reproduce) -> dict[str, Any]:
-    """The definition at a size, with what the user changes in every case.
-
-    A size may change ``runs``, and ``grid`` and ``repeat`` where the experiment has them.
-    """
-    sizes = definition.pop("sizes")
-    changes = {key: getattr(settings, key) for key in ("data", "model", "training") if getattr(settings, key)}
-    if settings.seeds is not None:
-        changes["seeds"] = settings.seeds
-    if settings.mask_seed is not None:
-        changes["mask_seed"] = settings.mask_seed
-    sized = merged(definition, sizes[settings.size])
-    return {**sized, "runs": merged(sized["runs"], changes)}
-
-
-def cases(definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The cases by name: those listed, times a ``grid`` of dotted keys, times ``repeat`` outer seeds.
-
-    An outer seed is given to every key that ``repeat`` names, such as mask_seed.
-    """
-    listed = definition.get("cases") or {"": {}}
-    grid = definition.get("grid") or {}
-    repeat = definition.get("repeat") or {"count": 1, "keys": []}
-    found = {}
-    for (case, own), values, outer in product(
-        listed.items(), product(*grid.values()), range(repeat["count"])
-    ):
-        point = dict(zip(grid, values, strict=True))
-        label = readable({key.rpartition(".")[2]: value for key, value in point.items()})
-        seeds = dict.fromkeys(repeat["keys"], outer)
-        name = "-".join(part for part in (case, label, f"outer{outer}" if seeds else "") if part)
-        found[name] = merged(own, unfold({**point, **seeds}))
-    return found
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the nested keys of ``over`` in place of its own."""
-    made = dict(base)
-    for key, value in over.items():
-        nested = isinstance(value, Mapping) and isinstance(made.get(key), Mapping)
-        made[key] = merged(made[key], value) if nested else value
-    return made
-
-
 def _settings(settings: Reproduce, definition: Mapping[str, Any], case: Mapping[str, Any]) -> Train:
     common = {key: getattr(settings, key) for key in ("outputs", "device", "threads", "force")}
     return compose(Train, {**merged(definition["runs"], case), **common})
 
 
-def _announce(name: str, definition: Mapping[str, Any], plans: Mapping[str, Plan], talk: Talk) -> None:
+def _start(reference: str, plans: Mapping[str, Plan]) -> str:
+    """``CASE@EPOCH`` as a reference to the runs of that case."""
+    case, _, epoch = reference.partition("@")
+    return f"{plans[case].experiment.name}@{epoch}"
+
+
+def _announce(
+    name: str, definition: Mapping[str, Any], count: int, plans: Mapping[str, Plan], talk: Talk
+) -> None:
+    """What remains to be trained, and how long a few steps of it say that it takes."""
     total = sum(len(plan.seeds) for plan in plans.values())
     remaining = sum(len(plan.pending()) for plan in plans.values())
-    talk.say(f"{name}: {definition['title']}; {len(plans)} cases, {remaining} of {total} runs to train")
+    dependent = count - len(plans)
+    notes = [f"{name}: {definition['title']}; {count} cases, {remaining} of {total} runs to train"]
+    if remaining:
+        notes.append(f"about {readable_time(training_time(list(plans.values())))} of training")
+    if dependent:
+        notes.append(f"then {dependent} cases that start from these")
+    talk.say("; ".join(notes))
 
 
 def _claim_table(name: str, verdicts: list[Verdict]) -> pd.DataFrame:

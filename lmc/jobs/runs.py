@@ -69,7 +69,7 @@ class Opened:
         """
         name = self.info["model"]["name"]
         self._check_trust(name)
-        made = models.build(name, self.info["model"]["keywords"], dataset.input_shape, dataset.outputs, 0)
+        made = models.build(name, self.info["model"]["keywords"], dataset.given, 0)
         return self.constraint.install(made).eval()
 
     def _check_trust(self, name: str) -> None:

@@ -11,7 +11,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ Group = dict[str, Any]
 Count = Annotated[int, Field(ge=1)]
 Settings = TypeVar("Settings", bound="Common")
 Pairs = Literal["disjoint", "all", "consecutive"]
+Measure = Literal["updates", "distance", "agreement", "cka", "ntk", "linearisation", "objective", "barrier"]
 
 
 def _group(name: str) -> Any:
@@ -82,6 +83,20 @@ class Train(Common):
 
 
 @dataclass(frozen=True)
+class Import(Common):
+    """Settings of ``lmc import``. ``references`` are checkpoint files, which become runs 0, 1, ..."""
+
+    references: list[str] = field(default_factory=list)
+    data: Group = _group("digits")
+    model: Group = _group("mlp")
+    variant: Group = _group("standard")
+    mask_seed: int = 0
+    name: str | None = None
+    force: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
 class Pairwise(Common):
     """What every command over pairs of runs can be told.
 
@@ -114,6 +129,20 @@ class Path(Pairwise):
     match: Group = _group("none")
     alphas: int | list[float] = 25
     restatistics: bool | None = None
+
+
+@dataclass(frozen=True)
+class Check(Pairwise):
+    """Settings of ``lmc check``.
+
+    ``low``: a barrier up to this share of what training gained on a constant output is none.
+    ``identifiable``: the share of neurons from which on a network counts as identifiable.
+    """
+
+    split: Literal["train", "val", "test"] = "test"
+    alphas: int | list[float] = 11
+    low: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    identifiable: Annotated[float, Field(gt=0, le=1)] = 0.9
 
 
 @dataclass(frozen=True)
@@ -162,6 +191,28 @@ class Coherence(Layerwise):
 
 
 @dataclass(frozen=True)
+class Dynamics(Pairwise):
+    """Settings of ``lmc dynamics``: runs over their stored epochs, up to the referenced.
+
+    ``measures``: which to take. ``epochs``: of the stored ones; null takes all. ``layers``: names or globs.
+    ``match``: barriers also after this. ``samples``: inputs of a split for linearisation. ``ntk_samples``,
+    ``ntk_outputs``: inputs and outputs of the tangent kernel. ``memory``: GB that may be used; null is half
+    of what is free.
+    """
+
+    measures: list[Measure] = field(default_factory=lambda: list(get_args(Measure)))
+    epochs: list[Annotated[int, Field(ge=0)]] | None = None
+    layers: str | list[str] = "*"
+    splits: list[Literal["train", "val", "test"]] = field(default_factory=lambda: ["train", "val", "test"])
+    match: Group = _group("none")
+    alphas: int | list[float] = 11
+    samples: Count = 1024
+    ntk_samples: Count = 32
+    ntk_outputs: Count = 10
+    memory: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True)
 class Predict(Common):
     """Settings of ``lmc predict``: a training that is not done. ``seeds`` draws initialisations."""
 
@@ -174,6 +225,21 @@ class Predict(Common):
     ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
     tau: Annotated[float, Field(ge=0)] = 1.0
     neurons: Count = 24
+
+
+@dataclass(frozen=True)
+class Symmetry(Common):
+    """Settings of ``lmc symmetry``: stored runs, or a model and the data it is for.
+
+    ``input_shape``: of one sample, in place of data; ``classes`` is then the number of outputs.
+    """
+
+    references: list[str] = field(default_factory=list)
+    data: Group = _group("digits")
+    model: Group = _group("mlp")
+    input_shape: list[Count] | None = None
+    classes: Count = 10
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,7 +259,10 @@ class Merge(Common):
 
 @dataclass(frozen=True)
 class Reproduce(Common):
-    """Settings of ``lmc reproduce``: a named experiment, its size, and what to change in every case."""
+    """Settings of ``lmc reproduce``: a named experiment, its size, and what to change in every case.
+
+    ``listing``: say which there are, and do nothing.
+    """
 
     references: list[str] = field(default_factory=list)
     size: Literal["tiny", "small", "full"] = "small"
@@ -203,6 +272,7 @@ class Reproduce(Common):
     model: Group = field(default_factory=dict)
     training: Group = field(default_factory=dict)
     force: bool = False
+    listing: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,12 +306,16 @@ class Remove(Common):
 
 COMMANDS: dict[str, type[Common]] = {
     "train": Train,
+    "import": Import,
     "match": Match,
     "merge": Merge,
     "path": Path,
+    "check": Check,
     "cost": Cost,
     "coherence": Coherence,
+    "dynamics": Dynamics,
     "predict": Predict,
+    "symmetry": Symmetry,
     "reproduce": Reproduce,
     "list": List,
     "show": Show,

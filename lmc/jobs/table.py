@@ -23,8 +23,10 @@ MADE_BY = {
     "distance": "lmc cost",
     "anisotropy": "lmc coherence",
     "bound": "lmc coherence",
+    "dynamics": "lmc dynamics",
     "prediction": "lmc predict",
     "tau": "lmc match",
+    "projection": "lmc merge",
     "claim": "lmc reproduce",
     "measure": "lmc reproduce",
 }

@@ -78,6 +78,24 @@ def train(plans: Sequence[Plan], talk: Talk) -> None:
                     )
 
 
+def training_time(plans: Sequence[Plan]) -> float:
+    """Seconds that the pending runs of plans will take, from a few steps of every stack; nothing is stored."""
+    device = use_device(plans[0].settings.device, plans[0].settings.threads)
+    members = [Member(plan, seed) for plan in plans for seed in plan.pending()]
+    alike: dict[tuple[str, ...], list[TrainingStack]] = {}
+    for stack in _stacks(members, plans[0].settings.stack, device):
+        alike.setdefault((*stack.members[0].stack_key, str(len(stack.members))), []).append(stack)
+    return sum(stacks[0].estimate() * len(stacks) for stacks in alike.values())
+
+
+def readable_time(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds > 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{max(1, round(seconds))} seconds"
+
+
 def _say_skipped(plans: Sequence[Plan], skipped: int, talk: Talk) -> None:
     if skipped:
         whole = "all" if skipped == sum(len(plan.seeds) for plan in plans) else str(skipped)
@@ -90,7 +108,7 @@ def _stacks(members: Sequence[Member], limit: int | None, device: torch.device) 
     for _, same in groupby(ordered, key=lambda member: member.stack_key):
         together = list(same)
         most = limit or max(1, free_memory(device) // 2 // memory_of_run(together[0].plan))
-        if together[0].random:
+        if together[0].random or (together[0].convolutional and limit is None):
             most = 1
         for start in range(0, len(together), most):
             yield TrainingStack(together[start : start + most], device)
@@ -138,9 +156,7 @@ def _dry_run(plan: Plan, talk: Talk) -> Outcome:
     disk = 4 * parameters * len(plan.checkpoints) * len(pending) / 1e6
     seconds = 0.0
     if pending:
-        device = use_device(plan.settings.device, plan.settings.threads)
-        members = [Member(plan, seed) for seed in pending]
-        seconds = sum(stack.estimate() for stack in _stacks(members, plan.settings.stack, device))
+        seconds = training_time([plan])
     rows: list[dict[str, Any]] = [
         {
             "key": "stored seeds",

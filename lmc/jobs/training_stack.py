@@ -14,12 +14,12 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmc.core.tables import concatenate, frame
 from lmc.jobs.outcome import Bar, Talk
 from lmc.jobs.plan import Plan
-from lmc.models.stack import State, is_random, stack_states, unstack
+from lmc.models.stack import State, is_convolutional, is_random, stack_states, unstack
 from lmc.recording import evaluate
 from lmc.recording.evaluation import activation_size
 from lmc.store import files
@@ -54,9 +54,18 @@ class Member:
         return state if done <= set(self.run.epochs()) else None
 
     @cached_property
+    def _network(self) -> nn.Module:
+        return self.plan.build(self.seed)
+
+    @property
     def random(self) -> bool:
         """Whether its network draws random numbers, so that it trains alone."""
-        return is_random(self.plan.build(self.seed))
+        return is_random(self._network)
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether it trains faster alone (measured on a CPU); ``stack=`` says otherwise."""
+        return is_convolutional(self._network)
 
     @property
     def stack_key(self) -> tuple[str, ...]:
@@ -132,7 +141,9 @@ class TrainingStack:
         del training["checkpoints"]
         seeds = [member.plan.order_seed(member.seed) for member in self.members]
         inputs, targets = data.train.inputs.to(self.device), data.train.targets.to(self.device)
-        loss = objective(self.trainee, inputs, targets, data.task.losses, data.task.correct, seeds)
+        loss = objective(
+            self.trainee, inputs, targets, data.task.losses, data.task.correct, seeds, data.augment
+        )
         fit = Fit(
             self.trainee.leaves,
             loss,

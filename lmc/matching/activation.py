@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lmc.matching.assignment import match_activations
 from lmc.matching.evidence import Evidence, Permutations
 
 
@@ -20,12 +19,4 @@ def activation(
         similarity: of two neurons over the training inputs.
         point: where they are recorded: after the activation, the norm, or the linear map.
     """
-    aligned = [evidence.groups.identity()]
-    for run in range(1, evidence.runs):
-        aligned.append(
-            {
-                group.name: match_activations(evidence.similarity(0, run, group.name))
-                for group in evidence.groups
-            }
-        )
-    return aligned
+    return evidence.align(lambda run, group: None)

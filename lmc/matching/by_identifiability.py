@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
-from lmc.matching.assignment import match_activations
 from lmc.matching.evidence import Evidence, Permutations
 from lmc.matching.identifiability import admissible
+from lmc.symmetry import Group
 
 
 def identifiability(
@@ -33,17 +34,11 @@ def identifiability(
         estimate: of the costs; ridge weighs a small error on the data against the norm.
         beta: of the ridge estimate.
     """
-    aligned = [evidence.groups.identity()]
-    for run in range(1, evidence.runs):
-        permutations: Permutations = {}
-        for group in evidence.groups:
-            costs = evidence.costs[group.name]
-            permutations[group.name] = (
-                torch.arange(group.size)
-                if costs is None
-                else match_activations(
-                    evidence.similarity(0, run, group.name), admissible([costs[0], costs[run]], tau)
-                )
-            )
-        aligned.append(permutations)
-    return aligned
+
+    def allowed(run: int, group: Group) -> Tensor:
+        costs = evidence.costs[group.name]
+        if costs is None:
+            return torch.eye(group.size, dtype=torch.bool)
+        return admissible([costs[0], costs[run]], tau)
+
+    return evidence.align(allowed)

@@ -8,8 +8,9 @@ from functools import cached_property
 
 from torch import Tensor
 
+from lmc.matching.blocks import match_family
 from lmc.matching.identifiability import SwapCost
-from lmc.symmetry import Groups
+from lmc.symmetry import Group, Groups, families
 
 Permutations = dict[str, Tensor]
 
@@ -35,6 +36,21 @@ class Evidence:
     def costs(self) -> Mapping[str, Sequence[SwapCost] | None]:
         """Swap costs by group, computed once."""
         return self.costs_of()
+
+    def align(self, admissible: Callable[[int, Group], Tensor | None]) -> list[Permutations]:
+        """For every run the permutation of greatest similarity to the first.
+
+        Args:
+            admissible: from a run and a group the pairs allowed, (n, n) bool; None allows all.
+        """
+        aligned: list[Permutations] = [self.groups.identity()]
+        for run in range(1, self.runs):
+            permutations: Permutations = {}
+            for family in families(self.groups):
+                alike = [self.similarity(0, run, group.name) for group in family]
+                permutations |= match_family(family, alike, [admissible(run, group) for group in family])
+            aligned.append(permutations)
+        return aligned
 
     @property
     def runs(self) -> int:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from lmc.core.seeds import generator
-from lmc.matching.assignment import match_activations, objective
+from lmc.matching.assignment import objective
+from lmc.matching.blocks import match_family
+from lmc.symmetry import Group, random
 
 RANDOM_PERMUTATIONS = 100
 
@@ -21,10 +23,20 @@ class SwapCost:
     delta: Tensor
     own: Tensor
 
+    def at(self, places: Tensor) -> SwapCost:
+        """Of the neurons at ``places`` (copies, n) of a layer, exchanged in all copies."""
+        return SwapCost(
+            torch.stack([self.delta[copy][:, copy] for copy in places]).sum(dim=0),
+            torch.stack([self.own[copy] for copy in places]).sum(dim=0),
+        )
 
-def total(costs: Sequence[SwapCost]) -> SwapCost:
-    """The cost of exchanging neurons in every layer that a group owns."""
-    return SwapCost(sum(cost.delta for cost in costs), sum(cost.own for cost in costs))  # type: ignore[arg-type]
+
+def total(neurons: int, costs: Sequence[SwapCost]) -> SwapCost:
+    """The cost of exchanging neurons in every layer that owns them; without one, nothing."""
+    nothing = torch.zeros(neurons, neurons, dtype=torch.float64)
+    return SwapCost(
+        sum((cost.delta for cost in costs), nothing), sum((cost.own for cost in costs), nothing[0])
+    )
 
 
 def admissible(costs: Sequence[SwapCost], tau: float = 1.0) -> Tensor:
@@ -75,17 +87,14 @@ class Objective:
         return (self.identity - self.random) / span if abs(span) > 1e-12 else float("nan")
 
 
-def objectives(similarity: Tensor) -> Objective:
-    """Mean similarity along the optimal, identity and random permutations of (n, n)."""
-    n = len(similarity)
-    draw = generator("random permutations", n)
-    values = torch.tensor(
-        [objective(similarity, torch.randperm(n, generator=draw)) for _ in range(RANDOM_PERMUTATIONS)],
-        dtype=torch.float64,
-    )
+def objectives(similarity: Tensor, group: Group) -> Objective:
+    """Mean similarity (n, n) along the optimal, the identity and random permutations of a group."""
+    draw = generator("random permutations", group.size)
+    randoms = [random([group], draw)[group.name] for _ in range(RANDOM_PERMUTATIONS)]
+    values = torch.tensor([objective(similarity, each) for each in randoms], dtype=torch.float64)
     return Objective(
-        objective(similarity, match_activations(similarity)),
-        objective(similarity, torch.arange(n)),
+        objective(similarity, match_family([group], [similarity], [None])[group.name]),
+        objective(similarity, torch.arange(group.size)),
         float(values.mean()),
         float(values.std()),
     )

@@ -1,13 +1,16 @@
-"""Making one network of several. A merger takes aligned state dicts and returns one."""
+"""Making one network of several. A merger takes aligned runs and returns their merged weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor
-
+from lmc.merging.material import Material, Merged
 from lmc.merging.mean import mean
+from lmc.merging.representation import representation
 
-MERGERS: dict[str, Callable[..., dict[str, Tensor]]] = {"mean": mean}
+__all__ = ["GIVEN", "MERGERS", "Material", "Merged"]
 
-GIVEN = ("states",)
+MERGERS: dict[str, Callable[..., Merged]] = {"mean": mean, "representation": representation}
+
+GIVEN = ("material",)
+"""What a merger may look at: aligned weights, the network, its training inputs, the common constraint."""

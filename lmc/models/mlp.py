@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lmc.models.activations import ACTIVATIONS, FiGLU
 from lmc.models.initialisation import initialise
-from lmc.models.norms import NORMS
+from lmc.models.norms import NORMS, calibrate
 
 Width = Annotated[int, Field(ge=1)]
 
@@ -66,7 +66,7 @@ def mlp(
     *,
     hidden: list[Width] = [256, 256],  # noqa: B006
     activation: Literal["gelu", "relu", "tanh"] = "gelu",
-    norm: Literal["layer", "batch", "none"] = "layer",
+    norm: Literal["layer", "batch", "linear_layer", "linear_batch", "none"] = "layer",
     affine: bool = True,
     bias: bool = True,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
@@ -75,9 +75,11 @@ def mlp(
 
     Args:
         hidden: widths of the hidden layers; may be empty.
-        norm: before the activation.
+        norm: before the activation; the two ``linear`` ones divide by constants measured at the
+            initialisation, so that the layer stays affine (``lmc.models.norms``).
         affine: whether the norm has a scale and a shift.
         dropout: after the activation; runs then train one at a time.
     """
     widths = [math.prod(input_shape), *hidden, outputs]
-    return initialise(MLP(widths, activation, norm, affine, bias, dropout))  # type: ignore[return-value]
+    made = initialise(MLP(widths, activation, norm, affine, bias, dropout))
+    return calibrate(made, input_shape)  # type: ignore[return-value]

@@ -6,16 +6,49 @@ network alone is run without vmap, which also serves modules with random operati
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 State = dict[str, Tensor]
-Point = tuple[str, Literal["input", "output"]]
+
+
+class Point(NamedTuple):
+    """What goes into or comes out of a module; of one that is called several times, which call.
+
+    None is the last where tensors are captured, and every call where they are replaced.
+    """
+
+    module: str
+    side: Literal["input", "output"]
+    call: int | None = None
+
+
+@dataclass(frozen=True)
+class Feature:
+    """n neurons as they appear at a point: the rest of the captured tensor's axes are samples.
+
+    ``axis`` counts from the batch axis, 0. ``places``: (copies, n) positions along it, every copy a sample
+    more; None is the whole axis in order. (Channels read by a linear layer after flattening H x W have
+    H W copies.)
+    """
+
+    point: Point
+    axis: int
+    places: tuple[tuple[int, ...], ...] | None = None
+
+    def read(self, captured: Tensor) -> Tensor:
+        """(K, samples, n) of a captured (K, B, ...)."""
+        values = captured.movedim(self.axis + 1, -1)
+        if self.places is not None:
+            values = values[..., torch.tensor(self.places, device=captured.device)]
+        return values.flatten(1, -2)
 
 
 def state_of(module: nn.Module) -> State:
@@ -48,7 +81,7 @@ def forward(
     *,
     shared: bool = True,
     capture: Iterable[Point] = (),
-    replace: Mapping[str, Tensor] | None = None,
+    replace: Mapping[str | Point, Tensor] | None = None,
 ) -> tuple[Tensor, dict[Point, Tensor]]:
     """Outputs of every run, and what was asked for on the way.
 
@@ -56,35 +89,43 @@ def forward(
         module: the template; its own weights are not used.
         tensors: name to (K, *shape).
         inputs: (B, *shape) for all runs when ``shared``, else (K, B, *shape).
-        capture: module name and ``"input"`` or ``"output"``; a module called several times gives its last.
-        replace: module name to outputs (K, B, ...) that stand in for computing it.
+        capture: points whose tensors to return.
+        replace: a module's name, or a point, to the tensor (K, B, ...) that stands in for it; outputs are
+            then not computed. A name, or a point that says no call, stands for every call.
 
     Returns:
         outputs (K, B, C), and captured tensors (K, B, ...).
     """
     points = tuple(capture)
+    copied = any(getattr(part, "inplace", False) for part in module.modules())
 
     def call(
-        own: Mapping[str, Tensor], x: Tensor, known: Mapping[str, Tensor]
+        own: Mapping[str, Tensor], x: Tensor, known: Mapping[str | Point, Tensor]
     ) -> tuple[Tensor, dict[Point, Tensor]]:
         seen: dict[Point, Tensor] = {}
         with ExitStack() as context:
             for point in points:
-                handle = _listen(module, point, seen)
-                context.callback(handle.remove)
-            for name, value in known.items():
-                context.enter_context(_replaced(module.get_submodule(name), value))
+                context.callback(_listen(module, point, seen, copied).remove)
+            for where, value in known.items():
+                point = where if isinstance(where, Point) else Point(where, "output")
+                context.enter_context(_replaced(module, point, value))
             return functional_call(module, dict(own), (x,)), seen
 
     known = dict(replace or {})
     if size(tensors) == 1:
+        x = inputs if shared else inputs.squeeze(0)
+        if x.dim() == 4 and is_convolutional(module):
+            x = x.contiguous(memory_format=torch.channels_last)
         outputs, seen = call(
             {name: tensor.squeeze(0) for name, tensor in tensors.items()},
-            inputs if shared else inputs.squeeze(0),
-            {name: value.squeeze(0) for name, value in known.items()},
+            x,
+            {where: value.squeeze(0) for where, value in known.items()},
         )
         return outputs.unsqueeze(0), {point: value.unsqueeze(0) for point, value in seen.items()}
-    return vmap(call, in_dims=(0, None if shared else 0, 0))(dict(tensors), inputs, known)
+    with warnings.catch_warnings():
+        # Attention on a CPU has no rule for vmap: torch goes run by run, which is right, and warns.
+        warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+        return vmap(call, in_dims=(0, None if shared else 0, 0))(dict(tensors), inputs, known)
 
 
 def portions(tensors: Mapping[str, Tensor]) -> Iterator[tuple[slice, State]]:
@@ -101,24 +142,58 @@ def portions(tensors: Mapping[str, Tensor]) -> Iterator[tuple[slice, State]]:
 
 
 @contextmanager
-def _replaced(part: nn.Module, value: Tensor) -> Iterator[None]:
-    part.forward = lambda *args, **keywords: value  # type: ignore[method-assign]
+def _replaced(module: nn.Module, point: Point, value: Tensor) -> Iterator[None]:
+    part = module.get_submodule(point.module)
+    before, own, calls = part.__dict__.get("forward"), part.forward, 0
+
+    def forward(*args: Any, **keywords: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if point.call not in (None, calls - 1):
+            return own(*args, **keywords)
+        return value if point.side == "output" else own(value, *args[1:], **keywords)
+
+    part.forward = forward  # type: ignore[method-assign]
     try:
         yield
     finally:
-        del part.forward
+        if before is None:
+            del part.forward
+        else:
+            part.forward = before  # type: ignore[method-assign]
 
 
-def _listen(module: nn.Module, point: Point, seen: dict[Point, Tensor]) -> Any:
+def _listen(module: nn.Module, point: Point, seen: dict[Point, Tensor], copied: bool) -> Any:
+    calls = 0
+
     def hook(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        seen[point] = args[0] if point[1] == "input" else output
+        nonlocal calls
+        if point.call in (None, calls):
+            value = args[0] if point.side == "input" else output
+            # What follows in place, as ReLU(inplace=True) and `out += x` do, would change what was seen.
+            seen[point] = value.clone() if copied else value
+        calls += 1
 
-    return module.get_submodule(point[0]).register_forward_hook(hook)
+    return module.get_submodule(point.module).register_forward_hook(hook)
 
 
-def linear_weights(module: nn.Module) -> set[str]:
-    """Names of the weights of ``nn.Linear``, which training stores input-major (DESIGN 8)."""
-    return {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Linear)}
+def layouts(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The order of axes in which training keeps a stacked weight, where it is not its own (DESIGN 8).
+
+    Input-major for ``nn.Linear``, (K, in, out); channels last for ``nn.Conv2d``, (K, out, h, w, in).
+    """
+    orders = ((nn.Linear, (0, 2, 1)), (nn.Conv2d, (0, 1, 3, 4, 2)))
+    return {
+        f"{name}.weight": order
+        for name, part in module.named_modules()
+        for kind, order in orders
+        if isinstance(part, kind)
+    }
+
+
+def is_convolutional(module: nn.Module) -> bool:
+    """Whether a module holds convolutions: under vmap these become grouped ones, which are slower."""
+    return any(isinstance(part, nn.modules.conv._ConvNd) for part in module.modules())
 
 
 def is_random(module: nn.Module) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import State, forward
+from lmc.models.stack import Point, State, forward
 from lmc.recording import evaluate, reestimate
-from lmc.recording.evaluation import Losses, Rows
+from lmc.recording.evaluation import Losses, Replacements
 
 Split = tuple[Tensor, Tensor]
 
@@ -78,17 +78,17 @@ def first_linear(
             module,
             {name: tensor[None] for name, tensor in state.items()},
             example,
-            capture=[(name, "input") for name in layers],
+            capture=[Point(name, "input") for name in layers],
         )
     module.train(training)
-    for (name, _), value in seen.items():
+    for (name, *_), value in seen.items():
         same = value.data_ptr() == example.data_ptr() and value.numel() == example.numel()
         if same and value.shape[1] == 1:
             return name, value.shape[2:]
     return None
 
 
-class _Between:
+class Between:
     """The points of a line between two tensors, computed when asked for; the ends are exact."""
 
     def __init__(self, start: Tensor, end: Tensor, alphas: Sequence[float]) -> None:
@@ -102,12 +102,12 @@ class _Between:
 
 def _shared(
     name: str, shape: torch.Size, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
-) -> Callable[[Tensor], Mapping[str, Rows]]:
-    def outputs(x: Tensor) -> Mapping[str, Rows]:
+) -> Replacements:
+    def outputs(x: Tensor) -> Mapping[str | Point, Between]:
         read = x.reshape(len(x), *shape)
         start, end = (
             nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
         )
-        return {name: _Between(start, end, alphas)}
+        return {name: Between(start, end, alphas)}
 
     return outputs

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import State, batch_norms, forward
+from lmc.models.stack import State, batch_norms, forward, size
+from lmc.recording.evaluation import Replacements
 
 BATCH = 256
 
 
-def reestimate(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor) -> State:
+def reestimate(
+    module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, replace: Replacements | None = None
+) -> State:
     """The stack with running means and variances taken from one pass over ``inputs``.
 
     An interpolated network has other activations than its ends, so interpolated statistics are wrong
@@ -22,6 +25,7 @@ def reestimate(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor)
     Args:
         tensors: name to (K, *shape); not changed.
         inputs: (N, *input_shape), training data.
+        replace: from a batch, what stands in at modules or points, as for ``evaluate``.
     """
     names = batch_norms(module)
     if not names:
@@ -40,7 +44,10 @@ def reestimate(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor)
             for count, start in enumerate(range(0, len(inputs) - step + 1, step)):
                 for part in parts:
                     part.momentum = 1 / (count + 1)  # type: ignore[assignment]
-                forward(module, fresh, inputs[start : start + step].to(device))
+                x = inputs[start : start + step].to(device)
+                known = replace(x) if replace else {}
+                runs = slice(0, size(fresh))
+                forward(module, fresh, x, replace={where: value[runs] for where, value in known.items()})
     finally:
         module.train(training)
         for part, (mode, momentum) in zip(parts, before, strict=True):

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import chunk, forward, portions
+from lmc.models.stack import Point, chunk, forward, portions
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
@@ -20,6 +20,10 @@ class Rows(Protocol):
     def __getitem__(self, runs: slice, /) -> Tensor: ...
 
 
+Replacements = Callable[[Tensor], Mapping[str | Point, Rows]]
+"""From a batch (B, ...), what stands in at modules or points, (K, B, ...): not computed run by run."""
+
+
 def evaluate(
     module: nn.Module,
     tensors: Mapping[str, Tensor],
@@ -27,7 +31,7 @@ def evaluate(
     targets: Tensor,
     losses: Losses,
     correct: Losses,
-    replace: Callable[[Tensor], Mapping[str, Rows]] | None = None,
+    replace: Replacements | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Mean loss (K,) and accuracy (K,) in float64, in evaluation mode; NaN for an empty split.
 
@@ -35,7 +39,7 @@ def evaluate(
         tensors: name to (K, *shape).
         inputs: (N, *input_shape), the same for every run. Not a mean of batch means.
         losses, correct: outputs (K, B, ...) and targets (K, B, ...) to (K, B).
-        replace: from a batch, outputs (K, B, ...) of modules that need not be computed run by run.
+        replace: from a batch, what stands in at modules or points.
     """
     parts = list(portions(tensors))
     runs, together = parts[-1][0].stop, parts[0][0].stop

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import Point, chunk, forward, portions
+from lmc.models.stack import Feature, Point, chunk, forward, portions
 
 RunPair = tuple[int, int]
+Source = Point | Feature
 
 # Bytes of recorded features held at once. Measured: half of what evaluation takes stays in the cache.
 _BUDGET = 24 << 20
@@ -101,17 +102,18 @@ def record(
     module: nn.Module,
     tensors: Mapping[str, Tensor],
     inputs: Tensor,
-    points: Mapping[Point, Iterable[RunPair]],
-) -> dict[Point, Moments]:
+    points: Mapping[Source, Iterable[RunPair]],
+) -> dict[Source, Moments]:
     """Moments at several points of a stack of networks in one pass, in evaluation mode.
 
     Args:
         tensors: name to (K, *shape).
         inputs: (N, *input_shape), the same for every run.
-        points: module name and "input" or "output", with the pairs of runs whose covariances to keep
-            (``(k, k)`` for run k's own). A feature map (B, C, H, W) counts every position as a sample.
+        points: a ``Feature``, or a ``Point`` read as ``features`` and ``patches`` do, with the pairs of runs
+            whose covariances to keep (``(k, k)`` for run k's own). Every position is a sample.
     """
-    streams = {point: MomentStream(pairs) for point, pairs in points.items()}
+    streams = {source: MomentStream(pairs) for source, pairs in points.items()}
+    capture = list(dict.fromkeys(map(_point, points)))
     device = next(iter(tensors.values())).device
     training = module.training
     module.eval()
@@ -121,17 +123,23 @@ def record(
         step = chunk(len(inputs), parts[-1][0].stop * widths, itemsize=8, budget=_BUDGET)
         for start in range(0, len(inputs), step):
             batch = inputs[start : start + step].to(device)
-            seen = [forward(module, part, batch, capture=points)[1] for _, part in parts]
-            for point, stream in streams.items():
-                stream.add([run for part in seen for run in read(module, point, part[point])])
+            seen = [forward(module, part, batch, capture=capture)[1] for _, part in parts]
+            for source, stream in streams.items():
+                stream.add([run for part in seen for run in read(module, source, part[_point(source)])])
     module.train(training)
-    return {point: stream.finish() for point, stream in streams.items()}
+    return {source: stream.finish() for source, stream in streams.items()}
 
 
-def read(module: nn.Module, point: Point, captured: Tensor) -> Tensor:
+def _point(source: Source) -> Point:
+    return source.point if isinstance(source, Feature) else source
+
+
+def read(module: nn.Module, source: Source, captured: Tensor) -> Tensor:
     """What a point's samples are, (K, B, n): the inputs of a convolution are its patches (THEORY 1)."""
-    part = module.get_submodule(point[0])
-    if point[1] == "input" and isinstance(part, nn.Conv2d):
+    if isinstance(source, Feature):
+        return source.read(captured)
+    part = module.get_submodule(source.module)
+    if source.side == "input" and isinstance(part, nn.Conv2d):
         return patches(part, captured)
     return features(captured)
 
@@ -169,6 +177,7 @@ def features(captured: Tensor) -> Tensor:
     return captured.flatten(1, -2) if captured.dim() > 3 else captured
 
 
-def _widths(module: nn.Module, tensors: Mapping[str, Tensor], one: Tensor, points: Iterable[Point]) -> int:
-    _, seen = forward(module, {name: tensor[:1] for name, tensor in tensors.items()}, one, capture=points)
-    return sum(math.prod(read(module, point, value).shape[1:]) for point, value in seen.items())
+def _widths(module: nn.Module, tensors: Mapping[str, Tensor], one: Tensor, sources: Iterable[Source]) -> int:
+    first = {name: tensor[:1] for name, tensor in tensors.items()}
+    _, seen = forward(module, first, one, capture={_point(source) for source in sources})
+    return sum(math.prod(read(module, source, seen[_point(source)]).shape[1:]) for source in sources)

@@ -1,6 +1,18 @@
 """Permutation symmetries of a network: found, applied, verified."""
 
-from lmc.symmetry.groups import Group, Groups, apply, compose, permutation_groups, random
+from lmc.symmetry.declared import permutation_groups
+from lmc.symmetry.groups import Axis, Fixed, Group, Groups, apply, compose, families, random
 from lmc.symmetry.verify import verify
 
-__all__ = ["Group", "Groups", "apply", "compose", "permutation_groups", "random", "verify"]
+__all__ = [
+    "Axis",
+    "Fixed",
+    "Group",
+    "Groups",
+    "apply",
+    "compose",
+    "families",
+    "permutation_groups",
+    "random",
+    "verify",
+]

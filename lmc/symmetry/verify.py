@@ -48,7 +48,9 @@ def verify(model: nn.Module, groups: Groups, example_input: Tensor) -> None:
                     f"permuting the neurons of {group.name} changes the outputs by {difference:.2g}",
                     "its group names the wrong axes",
                 )
-            if group.size > 1 and all(torch.equal(moved[name], state[name]) for name, _ in group.axes):
+            if group.size > 1 and all(
+                torch.equal(moved[name], state[name]) for name in {axis.tensor for axis in group.axes}
+            ):
                 raise JobError(
                     f"permuting the neurons of {group.name} moves no weight", "its group names no axes"
                 )

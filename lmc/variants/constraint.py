@@ -39,6 +39,10 @@ class Constraint:
         centre = self.centres.get(f"{layer}.weight")
         return None if centre is None else centre.flatten(1)
 
+    def holds(self, layer: str) -> bool:
+        """Whether D or f constrain a layer."""
+        return f"{layer}.weight" in self.masks or f"{layer}.weight" in self.centres
+
     def effective(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state with theta replaced by w = D * theta + f."""
         made = dict(state)

@@ -53,7 +53,7 @@ def data() -> Data:
 def network(seed: int = 0) -> torch.nn.Module:
     """784-512-512-512-10, GELU, LayerNorm."""
     settings = {"hidden": [512, 512, 512], "activation": "gelu", "norm": "layer"}
-    return models.build("mlp", settings, (1, 28, 28), 10, seed)
+    return models.build("mlp", settings, {"input_shape": (1, 28, 28), "outputs": 10}, seed)
 
 
 def constraint() -> variants.Constraint:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lmc.matching import match_activations
 from lmc.matching.similarity import pearson
-from lmc.models.stack import stack_states
+from lmc.models.stack import Point, stack_states
 from lmc.recording import record
 
 LAYERS = [f"activations.{i}" for i in range(3)]
@@ -27,7 +27,7 @@ BATCH = 1_000
 
 def streamed(inputs, pair):
     """lmc: one pass over both runs."""
-    points = {(layer, "output"): [(0, 1)] for layer in LAYERS}
+    points = {Point(layer, "output"): [(0, 1)] for layer in LAYERS}
     moments = record(published.network(), stack_states(pair), inputs, points)
     similarities = [pearson(moments[point], 0, 1) for point in points]
     return similarities, [match_activations(similarity) for similarity in similarities]

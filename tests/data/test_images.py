@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lmc.data
-from lmc.core.errors import DataError
+from lmc.core.errors import DataError, SettingError
 from lmc.data import cache, sources
 
 
@@ -22,6 +22,19 @@ def test_shards_are_decoded_in_order(small_mnist):
     assert np.array_equal(raw.test_inputs[:, 0].numpy(), pixels[40:])
     assert np.array_equal(raw.targets.numpy(), labels[:40])
     assert np.array_equal(raw.test_targets.numpy(), labels[40:])
+
+
+def test_fewer_samples_are_the_first_of_each_split(small_mnist):
+    folder, pixels, labels = small_mnist
+    raw = lmc.data.DATASETS["mnist"](path=folder, samples=15)
+    assert np.array_equal(raw.inputs[:, 0].numpy(), pixels[:15])
+    assert np.array_equal(raw.targets.numpy(), labels[:15])
+    assert np.array_equal(raw.test_inputs[:, 0].numpy(), pixels[40:50])
+    whole = lmc.data.DATASETS["mnist"](path=folder, samples=1000)
+    assert len(whole.inputs) == 40
+    assert whole.digest == lmc.data.DATASETS["mnist"](path=folder).digest != raw.digest
+    with pytest.raises(SettingError, match=r"data\.samples=0"):
+        lmc.data.load("mnist", path=folder, samples=0)
 
 
 def test_the_digest_does_not_depend_on_the_place(small_mnist, tmp_path):

@@ -10,6 +10,7 @@ import lmc.data
 from lmc.core.errors import DataError, SettingError
 from lmc.data import DATASETS, LOCATION, TASKS
 
+GRAPHS = ("sbm", "arxiv")
 CONF = Path(__file__).resolve().parents[2] / "conf" / "data"
 COMMON = {
     "split_seed": 0,
@@ -40,13 +41,17 @@ def test_the_yaml_states_every_setting_with_its_default(name):
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_set_loads_to_the_contract(name, request, tmp_path, write_images):
+def test_every_set_loads_to_the_contract(name, tmp_path, write_images, write_arxiv):
     settings = {}
     if name == "hub":
         (tmp_path / "table.csv").write_text(
             "a,b,y\n" + "".join(f"{i},{i % 5},{'no' if i % 3 else 'yes'}\n" for i in range(30))
         )
         settings = {"path": str(tmp_path / "table.csv"), "inputs": ["a", "b"], "target": "y"}
+    elif name == "sbm":
+        settings = {"nodes": 40}
+    elif name == "arxiv":
+        settings = {"path": write_arxiv(tmp_path / "ogbn_arxiv")}
     elif name.endswith("_subspace") or name == "teacher":
         settings = {"train_samples": 40, "test_samples": 20}
     elif name != "digits":
@@ -64,11 +69,13 @@ def test_every_set_loads_to_the_contract(name, request, tmp_path, write_images):
     assert data.name == name
     assert data.task is TASKS[data.task.name]
     assert list(data.splits) == ["train", "val", "test"]
+    assert (data.graph is not None) == (data.task.name == "node_classification") == (name in GRAPHS)
+    assert (data.augment is not None) == name.startswith("cifar")
     for part in data.splits.values():
         assert part.inputs.shape == (len(part), *data.input_shape)
         assert part.inputs.dtype == torch.float32
         assert part.inputs.is_contiguous()
-        outputs = torch.zeros(len(part), data.outputs)
+        outputs = torch.zeros(*part.targets.shape[: 2 if data.graph else 1], data.outputs)
         assert data.task.losses(outputs, part.targets).isfinite().all()
     assert len(data.digest) == 64
     again = lmc.data.load(name, **settings)

@@ -19,6 +19,11 @@ def draw(name, leading, samples, width, seed=0):
     outputs = torch.randn(*leading, samples, width, generator=generator)
     if name == "cross_entropy":
         return outputs, torch.randint(width, (*leading, samples), generator=generator)
+    if name == "node_classification":
+        outputs = torch.randn(*leading, samples, 3, width, generator=generator)
+        targets = torch.randint(-1, width, (*leading, samples, 3), generator=generator)
+        targets[..., 1] = width - 1
+        return outputs, targets
     if name == "binary_cross_entropy":
         return outputs, torch.randint(2, outputs.shape, generator=generator).float()
     return outputs, torch.randn(outputs.shape, generator=generator)
@@ -28,6 +33,11 @@ def plainly(name, outputs, target):
     """Loss and accuracy of one sample, without batches."""
     if name == "cross_entropy":
         return F.cross_entropy(outputs[None], target[None]), float(outputs.argmax() == target)
+    if name == "node_classification":
+        pairs = [
+            plainly("cross_entropy", *pair) for pair in zip(outputs, target, strict=True) if pair[1] >= 0
+        ]
+        return torch.tensor(pairs).mean(0).tolist()
     if name == "binary_cross_entropy":
         hits = [(logit > 0) == (label == 1) for logit, label in zip(outputs, target, strict=True)]
         return F.binary_cross_entropy_with_logits(outputs, target), float(sum(hits)) / len(hits)
@@ -44,7 +54,8 @@ def test_every_sample_has_the_plain_loss_and_accuracy(name, shape):
     assert losses.shape == correct.shape == (*leading, samples)
     assert correct.dtype == outputs.dtype
     flat_targets = targets.reshape(-1, *targets.shape[len(leading) + 1 :])
-    pairs = [plainly(name, *pair) for pair in zip(outputs.reshape(-1, width), flat_targets, strict=True)]
+    flat_outputs = outputs.reshape(-1, *outputs.shape[len(leading) + 1 :])
+    pairs = [plainly(name, *pair) for pair in zip(flat_outputs, flat_targets, strict=True)]
     if pairs:
         loss, accuracy = torch.tensor(pairs).unbind(1)
         torch.testing.assert_close(losses.reshape(-1), loss)
@@ -77,3 +88,15 @@ def test_gradients_under_vmap_are_those_of_each_run_alone(name):
 
 def test_names_are_the_keys():
     assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
+
+
+def test_a_node_without_a_class_counts_for_nothing(rng):
+    """And where none has one there is no loss."""
+    task = TASKS["node_classification"]
+    outputs, targets = torch.randn(1, 6, 3, generator=rng), torch.tensor([[0, -1, 2, -1, 1, -1]])
+    known = targets[0] >= 0
+    for method in (task.losses, task.correct):
+        torch.testing.assert_close(method(outputs, targets), method(outputs[:, known], targets[:, known]))
+        assert method(outputs, torch.full_like(targets, -1)).isnan().all()
+    other = torch.where(known[:, None], outputs, torch.tensor(50.0))
+    assert torch.equal(task.losses(other, targets), task.losses(outputs, targets))

@@ -21,6 +21,13 @@ from lmc.matching.identifiability import (
     objectives,
     total,
 )
+from lmc.symmetry import Group
+
+
+def anything(n):
+    """The group of all permutations of n neurons."""
+    return Group("all", n, (), (), {})
+
 
 NUMBERS = st.floats(-1e3, 1e3)
 
@@ -99,13 +106,13 @@ def test_what_cannot_be_matched_is_refused(bad):
 @given(matrices(largest=4))
 def test_objectives(similarity):
     n = len(similarity)
-    found = objectives(similarity)
+    found = objectives(similarity, anything(len(similarity)))
     worst = -_best(-similarity)
     assert found.optimal == pytest.approx(_best(similarity) / n, abs=1e-9)
     assert found.identity == pytest.approx(float(similarity.trace()) / n, abs=1e-9)
     assert worst / n - 1e-9 <= found.random <= found.optimal + 1e-9
     assert found.random_sd >= 0
-    assert objectives(similarity) == found
+    assert objectives(similarity, anything(len(similarity))) == found
     if not math.isnan(found.ratio):
         assert found.ratio <= 1 + 1e-9
         assert found.ratio == pytest.approx(
@@ -115,17 +122,17 @@ def test_objectives(similarity):
 
 def test_ratio_at_its_marks(rng):
     similarity = torch.rand(6, 6, generator=rng) + 3 * torch.eye(6)
-    assert objectives(similarity).ratio == pytest.approx(1)
-    assert objectives(similarity.flip(1)).ratio < 0.2
+    assert objectives(similarity, anything(len(similarity))).ratio == pytest.approx(1)
+    assert objectives(similarity.flip(1), anything(len(similarity))).ratio < 0.2
     assert Objective(1.0, 0.25, 0.25, 0.1).ratio == 0
-    assert math.isnan(objectives(torch.full((4, 4), 0.3)).ratio)
-    assert math.isnan(objectives(torch.ones(1, 1)).ratio)
+    assert math.isnan(objectives(torch.full((4, 4), 0.3), anything(4)).ratio)
+    assert math.isnan(objectives(torch.ones(1, 1), anything(1)).ratio)
 
 
 def test_random_is_the_mean_over_all_permutations(rng):
     """Of random permutations the expected objective is the mean of the matrix."""
     similarity = torch.rand(8, 8, generator=rng)
-    found = objectives(similarity)
+    found = objectives(similarity, anything(len(similarity)))
     assert found.random == pytest.approx(float(similarity.mean()), abs=4 * found.random_sd / 10)
     assert found.random_sd > 0
 
@@ -190,6 +197,6 @@ def test_an_exchange_that_cannot_be_made_is_not_admissible():
 
 def test_total_sums_layers():
     one, two = SwapCost(torch.ones(2, 2), torch.ones(2)), SwapCost(2 * torch.eye(2), torch.tensor([1.0, 3.0]))
-    summed = total([one, two])
+    summed = total(len(one.own), [one, two])
     assert summed.delta.tolist() == [[3, 1], [1, 3]]
     assert summed.own.tolist() == [2, 4]

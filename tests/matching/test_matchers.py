@@ -9,7 +9,7 @@ from lmc.costs import principal_subspace, realisation_cost, swap_cost
 from lmc.matching import MATCHERS, Evidence, match_activations
 from lmc.matching.identifiability import SwapCost, admissible, identifiable
 from lmc.matching.similarity import SIMILARITIES, absolute_pearson, constant, dot, pearson
-from lmc.models.stack import forward, stack_states
+from lmc.models.stack import Point, forward, stack_states
 from lmc.recording import MomentStream, record
 from lmc.variants import Constraint, build
 
@@ -61,12 +61,12 @@ def _evidence(model, constraint, states, inputs, similarity="pearson", point="ac
     groups = symmetry.permutation_groups(model, inputs)
     stacked = stack_states(states)
     pairs = [(0, run) for run in range(len(states))]
-    points = {(group.points[point][0], "output"): pairs for group in groups}
+    points = {group.points[point][0]: pairs for group in groups}
     seen = record(model, stacked, inputs, points)
 
     def measured(a, b, name):
-        module = next(group for group in groups if group.name == name).points[point][0]
-        return SIMILARITIES[similarity](seen[module, "output"], a, b)
+        feature = next(group for group in groups if group.name == name).points[point][0]
+        return SIMILARITIES[similarity](seen[feature], a, b)
 
     def costs():
         if constraint.mixings:
@@ -80,8 +80,8 @@ def _evidence(model, constraint, states, inputs, similarity="pearson", point="ac
 
 
 def _cost(model, constraint, state, layer, inputs):
-    _, seen = forward(model, stack_states([state]), inputs, capture=[(layer, "input")])
-    basis = principal_subspace(seen[layer, "input"][0]).basis
+    _, seen = forward(model, stack_states([state]), inputs, capture=[Point(layer, "input")])
+    basis = principal_subspace(seen[Point(layer, "input")][0]).basis
     cost = realisation_cost(state[f"{layer}.weight"], constraint.mask(layer), constraint.centre(layer), basis)
     return SwapCost(swap_cost(cost), cost.diagonal())
 

@@ -3,15 +3,18 @@
 import pytest
 import torch
 
-from lmc.merging import MERGERS
+from lmc.merging import MERGERS, Material
+from lmc.merging.mean import average
 
 
 @pytest.mark.parametrize("copies", [1, 2, 3, 7])
-def test_the_mean_of_copies_is_the_copy_to_the_bit(pico_states, copies):
+def test_the_mean_of_copies_is_the_copy_to_the_bit(pico, pico_states, samples, copies):
     (state,) = pico_states(1, norm="batch")
-    merged = MERGERS["mean"]([state] * copies)
-    assert [*merged] == [*state]
-    for name, value in merged.items():
+    material = Material([state] * copies, pico(norm="batch"), samples(4)[0], None)
+    merged = MERGERS["mean"](material)
+    assert [*merged.state] == [*state]
+    assert (merged.outside, merged.notes) == (None, ())
+    for name, value in merged.state.items():
         assert value.dtype == state[name].dtype
         assert torch.equal(value, state[name])
         assert value.data_ptr() != state[name].data_ptr()
@@ -20,7 +23,7 @@ def test_the_mean_of_copies_is_the_copy_to_the_bit(pico_states, copies):
 def test_against_plain_sums_in_any_order(pico_states):
     states = pico_states(4, norm="batch")
     states[1]["norms.0.num_batches_tracked"] += 9
-    merged, other = MERGERS["mean"](states), MERGERS["mean"](states[::-1])
+    merged, other = average(states), average(states[::-1])
     for name, value in merged.items():
         if value.is_floating_point():
             torch.testing.assert_close(value, sum(state[name] for state in states) / 4)
@@ -31,4 +34,4 @@ def test_against_plain_sums_in_any_order(pico_states):
 
 def test_a_small_weight_beside_a_large_one_is_not_lost():
     states = [{"w": torch.tensor([value])} for value in (1e8, 1.0, -1e8)]
-    assert MERGERS["mean"](states)["w"].item() == pytest.approx(1 / 3)
+    assert average(states)["w"].item() == pytest.approx(1 / 3)

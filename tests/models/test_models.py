@@ -13,11 +13,12 @@ from lmc.core.errors import LmcError, SettingError
 from lmc.models import stack
 from lmc.models.initialisation import initialise
 from lmc.models.mlp import mlp
-from lmc.models.stack import forward, stack_states, state_of, unstack
+from lmc.models.stack import Point, forward, stack_states, state_of, unstack
 
 
 def _build(seed=0, shape=(2, 3), outputs=4, **settings):
-    return models.build("mlp", registry.bind(mlp, settings, "model", models.GIVEN), shape, outputs, seed)
+    bound = registry.bind(mlp, settings, "model", models.GIVEN)
+    return models.build("mlp", bound, {"input_shape": shape, "outputs": outputs}, seed)
 
 
 @pytest.mark.parametrize("hidden", [[], [3], [4, 5, 6]])
@@ -109,14 +110,15 @@ def broken():
 def test_a_builder_of_ones_own_takes_what_it_asks_for(tmp_path, monkeypatch):
     (tmp_path / "lmc_own_nets.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    assert models.build("lmc_own_nets:plain", {"width": 5}, (3,), 7, 0).weight.shape == (5, 6)
-    assert models.build("lmc_own_nets:shaped", {}, (3,), 7, 0).weight.shape == (7, 6)
-    one, two = (models.build("lmc_own_nets:plain", {}, (3,), 7, 2).weight for _ in range(2))
+    given = {"input_shape": (3,), "outputs": 7}
+    assert models.build("lmc_own_nets:plain", {"width": 5}, given, 0).weight.shape == (5, 6)
+    assert models.build("lmc_own_nets:shaped", {}, given, 0).weight.shape == (7, 6)
+    one, two = (models.build("lmc_own_nets:plain", {}, given, 2).weight for _ in range(2))
     assert torch.equal(one, two)
     with pytest.raises(SettingError, match=r"cannot be built.*no such thing"):
-        models.build("lmc_own_nets:broken", {}, (3,), 7, 0)
+        models.build("lmc_own_nets:broken", {}, given, 0)
     with pytest.raises(LmcError, match="cannot be built"):
-        models.build("lmc_own_nets:plain", {"depth": 1}, (3,), 7, 0)
+        models.build("lmc_own_nets:plain", {"depth": 1}, given, 0)
 
 
 @pytest.mark.parametrize("kind", ["layer", "batch", "none", "conv"])
@@ -151,16 +153,20 @@ def test_a_stack_computes_what_each_network_computes(pico, conv_net, samples, ki
 @pytest.mark.parametrize("runs", [1, 3])
 def test_capturing_and_replacing(pico, pico_states, samples, runs):
     network, inputs, tensors = pico().eval(), samples(5)[0], stack_states(pico_states(runs))
-    points = [("layers.1", "input"), ("activations.0", "output"), ("norms.0", "output")]
+    points = [Point("layers.1", "input"), Point("activations.0", "output"), Point("norms.0", "output")]
     outputs, seen = forward(network, tensors, inputs, capture=points)
-    assert [*seen] == [("norms.0", "output"), ("activations.0", "output"), ("layers.1", "input")] or {
-        *seen
-    } == {*points}
-    assert torch.equal(seen["activations.0", "output"], seen["layers.1", "input"])
-    torch.testing.assert_close(nn.functional.gelu(seen["norms.0", "output"]), seen["activations.0", "output"])
-    again, _ = forward(network, tensors, inputs, replace={"norms.0": seen["norms.0", "output"]})
+    assert [*seen] == [
+        Point("norms.0", "output"),
+        Point("activations.0", "output"),
+        Point("layers.1", "input"),
+    ] or {*seen} == {*points}
+    assert torch.equal(seen[Point("activations.0", "output")], seen[Point("layers.1", "input")])
+    torch.testing.assert_close(
+        nn.functional.gelu(seen[Point("norms.0", "output")]), seen[Point("activations.0", "output")]
+    )
+    again, _ = forward(network, tensors, inputs, replace={"norms.0": seen[Point("norms.0", "output")]})
     torch.testing.assert_close(again, outputs)
-    moved, _ = forward(network, tensors, inputs, replace={"norms.0": seen["norms.0", "output"] + 1})
+    moved, _ = forward(network, tensors, inputs, replace={"norms.0": seen[Point("norms.0", "output")] + 1})
     assert not torch.allclose(moved, outputs)
     assert not any(part._forward_hooks or "forward" in part.__dict__ for part in network.modules())
     torch.testing.assert_close(forward(network, tensors, inputs)[0], outputs)
@@ -170,7 +176,7 @@ def test_hooks_and_replacements_are_gone_after_an_error(pico, pico_states, sampl
     network, tensors = pico(), stack_states(pico_states(2))
     known = {"norms.0": torch.zeros(2, 5, 3)}
     with pytest.raises(RuntimeError):
-        forward(network, tensors, samples(5)[0], capture=[("layers.0", "input")], replace=known)
+        forward(network, tensors, samples(5)[0], capture=[Point("layers.0", "input")], replace=known)
     assert not any(part._forward_hooks or "forward" in part.__dict__ for part in network.modules())
 
 
@@ -191,7 +197,7 @@ def test_what_is_random_and_what_keeps_statistics(pico):
     assert not stack.is_random(pico(dropout=0.0))
     assert stack.batch_norms(pico(norm="batch")) == ["norms.0", "norms.1"]
     assert stack.batch_norms(pico(norm="layer")) == []
-    assert stack.linear_weights(pico()) == {f"layers.{i}.weight" for i in range(3)}
+    assert stack.layouts(pico()) == {f"layers.{i}.weight": (0, 2, 1) for i in range(3)}
 
 
 def test_chunks_stay_within_their_budget():

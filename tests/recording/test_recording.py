@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call
 
-from lmc.models.stack import stack_states, state_of, unstack
+from lmc.models.stack import Point, stack_states, state_of, unstack
 from lmc.recording import MomentStream, batchnorm, evaluate, evaluation, features, moments, record, reestimate
 
 
@@ -94,7 +94,7 @@ def test_recorded_moments_are_those_of_the_activations(pico, conv_net, samples, 
     inputs, name = samples(23, shape)[0], "2" if kind == "conv" else "activations.0"
     networks = [build(seed).eval() for seed in range(3)]
     template = build(9).train()
-    point, other = (name, "output"), ("4" if kind == "conv" else "layers.1", "input")
+    point, other = Point(name, "output"), Point("4" if kind == "conv" else "layers.1", "input")
     found = record(
         template,
         stack_states([state_of(net) for net in networks]),
@@ -122,11 +122,11 @@ def test_recorded_moments_are_those_of_the_activations(pico, conv_net, samples, 
 
 
 def test_a_stack_records_what_each_run_records_alone(pico, pico_states, samples):
-    inputs, states, points = samples(30)[0], pico_states(3), {("activations.1", "output"): [(0, 0)]}
-    pairs = {("activations.1", "output"): [(run, run) for run in range(3)]}
-    together = record(pico(), stack_states(states), inputs, pairs)["activations.1", "output"]
+    inputs, states, points = samples(30)[0], pico_states(3), {Point("activations.1", "output"): [(0, 0)]}
+    pairs = {Point("activations.1", "output"): [(run, run) for run in range(3)]}
+    together = record(pico(), stack_states(states), inputs, pairs)[Point("activations.1", "output")]
     for run, state in enumerate(states):
-        alone = record(pico(), stack_states([state]), inputs, points)["activations.1", "output"]
+        alone = record(pico(), stack_states([state]), inputs, points)[Point("activations.1", "output")]
         torch.testing.assert_close(together.mean[run], alone.mean[0], rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(together.covariance(run), alone.covariance(), rtol=1e-4, atol=1e-6)
 

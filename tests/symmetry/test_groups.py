@@ -70,7 +70,7 @@ def test_verify_finds_every_axis_that_was_forgotten(pico, fill, samples, norm, s
     from lmc import models
 
     inputs = samples(4)[0]
-    model = models.build("mlp", {"hidden": [7, 5], "norm": norm}, (2, 3), 4, 0)
+    model = models.build("mlp", {"hidden": [7, 5], "norm": norm}, {"input_shape": (2, 3), "outputs": 4}, 0)
     if sigma:
         variants.build("sigma", {}, model, 1, inputs).install(model)
     groups = symmetry.permutation_groups(model, inputs)

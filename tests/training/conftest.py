@@ -24,7 +24,9 @@ def start(pico, samples, task):
     from lmc.models.stack import stack_states, state_of
     from lmc.training import Fit, Recipe, Trainee, objective, orders
 
-    def begin(seeds, variant=None, net=None, shape=(2, 3), count=21, states=None, model=None, **recipe):
+    def begin(
+        seeds, variant=None, net=None, shape=(2, 3), count=21, states=None, model=None, augment=None, **recipe
+    ):
         inputs, targets = samples(count, shape)
         build = net or (lambda seed: pico(seed, **(model or {})))
         module = build(0).train()
@@ -35,7 +37,7 @@ def start(pico, samples, task):
         states = states or [constraint.effective(state_of(build(seed))) for seed in seeds]
         repeat = lambda tree: {name: torch.stack([value] * len(seeds)) for name, value in tree.items()}  # noqa: E731
         trainee = Trainee(module, stack_states(states), repeat(constraint.masks), repeat(constraint.centres))
-        loss = objective(trainee, inputs, targets, task.losses, task.correct, seeds)
+        loss = objective(trainee, inputs, targets, task.losses, task.correct, seeds, augment)
         recipe = {"epochs": 3, "batch_size": 4, "learning_rate": 0.02, "weight_decay": 0.3, **recipe}
         fit = Fit(
             trainee.leaves, loss, orders(seeds, count), Recipe(**recipe), trainee.masks, trainee.centres

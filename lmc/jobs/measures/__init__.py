@@ -8,6 +8,7 @@ from lmc.jobs.measures.barriers import barriers
 from lmc.jobs.measures.coherence import coherence
 from lmc.jobs.measures.measured import Measured
 from lmc.jobs.measures.prediction import prediction
+from lmc.jobs.measures.ridge import ridge
 from lmc.jobs.measures.swap_costs import swap_costs
 
 __all__ = ["MEASURES", "Measured"]
@@ -17,4 +18,5 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "coherence": coherence,
     "swap_costs": swap_costs,
     "prediction": prediction,
+    "ridge": ridge,
 }

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from lmc.core.statistics import estimate
 from lmc.core.tables import concatenate
 from lmc.figures import path as figure
+from lmc.figures import sweep
 from lmc.jobs.alignment import Lineup, Matcher
 from lmc.jobs.match import match_tables
 from lmc.jobs.measures.measured import Definition, Measured, Quantities, interval_note, lineup
+from lmc.jobs.measures.sweep import curves, rank_correlations
 from lmc.jobs.outcome import Bar, Summary, Talk
 from lmc.jobs.pairing import run_pairs
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _LAYER = ("optimal", "identity", "random", "identifiability_ratio", "swap_cost", "own_cost")
 _SHARES = ("identifiable", "identified")
+_FEW = 3
 
 
 def barriers(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> Measured:
@@ -29,12 +32,16 @@ def barriers(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> M
     matchers = [Matcher.bind({"name": each}) for each in ("none", *definition["match"])]
     tables = _tables(plans, matchers, definition, talk)
     quantities = _quantities(plans, tables, definition["split"])
+    summary = _summary(definition, plans, quantities, matchers)
+    if "sweep" in definition:
+        swept = curves(plans, definition, quantities, [matcher.label for matcher in matchers])
+        quantities.update(rank_correlations(swept))
+        return Measured(tables, quantities, summary, sweep.draw(swept, definition["sweep"]))
     cases = {plan.experiment.name: case for case, plan in plans.items()}
     named = tables["path"].assign(
         experiment_a=tables["path"]["experiment_a"].map(cases),
         experiment_b=tables["path"]["experiment_b"].map(cases),
     )
-    summary = _summary(definition, plans, quantities, matchers)
     return Measured(tables, quantities, summary, figure.draw(named, definition["split"]))
 
 
@@ -71,12 +78,14 @@ def _quantities(plans: Mapping[str, Plan], tables: Mapping[str, pd.DataFrame], s
         name = plan.experiment.name
         runs = tables["run"][tables["run"]["experiment"] == name]
         found[case, "accuracy", split] = estimate(runs[f"{split}_accuracy"])
-        for layer, part in _of(tables["match"], name).groupby("layer", sort=False):
+        matched = _of(tables["match"], name)
+        for layer, part in matched.groupby("layer", sort=False):
             pairs = run_pairs(part)
             for key in _LAYER:
                 found[case, key, str(layer)] = estimate(part[key], pairs)
             for key in _SHARES:
                 found[case, key, str(layer)] = estimate(part[key] / part["neurons"], pairs)
+        found.update(_over_layers(case, matched))
         scanned = _of(tables["barrier"], name)
         scanned = scanned[scanned["split"] == split]
         by_match = {str(match): part for match, part in scanned.groupby("match", sort=False)}
@@ -84,6 +93,15 @@ def _quantities(plans: Mapping[str, Plan], tables: Mapping[str, pd.DataFrame], s
             found[case, "barrier", match] = estimate(part["loss_barrier"], run_pairs(part))
         found.update(_excess(case, by_match, found))
     return found
+
+
+def _over_layers(case: str, matched: pd.DataFrame) -> Quantities:
+    """Means over the layers of each pair, under the layer ``mean``."""
+    shares = matched.assign(**{key: matched[key] / matched["neurons"] for key in _SHARES})
+    keys = [name for name in shares.columns if name.startswith(("experiment", "seed", "epoch"))]
+    means = shares.groupby(keys, as_index=False, sort=False)[[*_LAYER, *_SHARES]].mean()
+    pairs = run_pairs(means)
+    return {(case, key, "mean"): estimate(means[key], pairs) for key in (*_LAYER, *_SHARES)}
 
 
 def _of(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -107,12 +125,14 @@ def _summary(
 
     split = definition["split"]
     layers = list(
-        dict.fromkeys(detail for _, quantity, detail in found if quantity == "identifiability_ratio")
+        dict.fromkeys(
+            detail for _, name, detail in found if name == "identifiability_ratio" and detail != "mean"
+        )
     )
     rows = []
     for case in plans:
         row: dict[str, Any] = {"": case, f"{split} accuracy": str(found[case, "accuracy", split])}
-        for layer in layers:
+        for layer in layers if len(layers) <= _FEW else ["mean"]:
             row[f"identifiability ratio {layer}"] = str(found[case, "identifiability_ratio", layer])
         for matcher in matchers:
             row[f"barrier, {matcher.label}"] = str(found[case, "barrier", matcher.label])

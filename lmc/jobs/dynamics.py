@@ -1,0 +1,174 @@
+"""``lmc dynamics``: how runs part or stay together while they train (THEORY 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+
+from lmc.core.errors import LmcError, SettingError, raise_together
+from lmc.core.tables import concatenate, frame
+from lmc.figures import dynamics as figure
+from lmc.figures.writing import save
+from lmc.jobs import tangents, trends
+from lmc.jobs.alignment import Lineup, Matcher
+from lmc.jobs.course import Course, Row
+from lmc.jobs.loading import use_device
+from lmc.jobs.match import match_tables
+from lmc.jobs.naming import job_folder
+from lmc.jobs.outcome import Bar, Outcome, Talk
+from lmc.jobs.pairs import pair_sets
+from lmc.jobs.path import alpha_list, barrier_table, scan_pair, unaligned_and
+from lmc.jobs.settings import Dynamics
+from lmc.jobs.train import free_memory
+from lmc.jobs.trend_summary import summaries
+from lmc.models.stack import batch_norms
+from lmc.store import results
+from lmc.store.files import check_writable
+from lmc.symmetry import Groups
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run(settings: Dynamics, talk: Talk) -> Outcome:
+    """Measure every pair over its epochs; tables ``dynamics``, ``match``, ``path`` and ``barrier``."""
+    alphas, matcher = alpha_list(settings.alphas), Matcher.bind(settings.match)
+    if not settings.measures:
+        raise SettingError("measures=[]: nothing to measure", "leave it out for all measures")
+    device = use_device(settings.device, settings.threads)
+    memory = free_memory(device) / 2 if settings.memory is None else settings.memory * 1e9
+    courses = _open(settings, device, talk)
+    works = [_Work(course, settings, matcher, alphas, memory, talk) for course in courses]
+    runs = [opened for course in courses for opened in course.pairs.runs]
+    folder, record = job_folder("dynamics", settings, runs, match=matcher.choice)
+    check_writable(folder)
+    rows: list[Row] = []
+    parts: dict[str, list[pd.DataFrame]] = {"match": [], "path": []}
+    with talk.progress("measuring", sum(work.steps for work in works)) as bar:
+        for work in works:
+            rows += work.rows(bar)
+            for kind, table in work.aligned(bar):
+                parts[kind].append(table)
+    tables = {
+        "dynamics": frame("dynamics", rows),
+        **{kind: concatenate(kind, found) for kind, found in parts.items()},
+    }
+    tables["barrier"] = barrier_table(tables["path"])
+    main = next((kind for kind in ("dynamics", "match") if len(tables[kind])), "barrier")
+    results.write(folder, record, {kind: table for kind, table in tables.items() if len(table)})
+    split = works[0].shown
+    save(figure.draw(tables["dynamics"], tables["match"], tables["barrier"], split), folder / "dynamics.png")
+    files = (str(folder / "dynamics.png"), str(folder))
+    return Outcome(main, tables, (str(folder),), tuple(summaries(tables, split)), files)
+
+
+def _open(settings: Dynamics, device: torch.device, talk: Talk) -> list[Course]:
+    found, faults = [], []
+    for pairs in pair_sets(settings, talk):
+        try:
+            found.append(Course.open(pairs, settings.epochs, settings.layers, device))
+        except LmcError as error:
+            faults.append(error)
+    raise_together(faults)
+    for course in found:
+        if len(course.epochs) == 2 and settings.epochs is None:
+            name = course.pairs.runs[0].run.experiment.name
+            talk.say(
+                f"{name}: epochs {course.epochs[0]} and {course.epochs[1]} only; training with "
+                "training.checkpoints=5 stores every fifth, force=true trains again"
+            )
+    return found
+
+
+class _Work:
+    """One course, checked before anything is computed."""
+
+    def __init__(
+        self,
+        course: Course,
+        settings: Dynamics,
+        matcher: Matcher,
+        alphas: list[float],
+        memory: float,
+        talk: Talk,
+    ) -> None:
+        self.course, self.settings, self.memory, self.talk = course, settings, memory, talk
+        self.matcher, self.alphas = matcher, alphas
+        self.splits = [name for name in settings.splits if len(course.split(name))]
+        if not self.splits:
+            there = ", ".join(name for name, part in course.pairs.dataset.splits.items() if len(part))
+            raise SettingError(f"splits={settings.splits}: the data have none of them", f"there are: {there}")
+        if "cka" in settings.measures:
+            trends.cka_epochs(course, memory)
+        if "ntk" in settings.measures:
+            self.kernels = tangents.plan_kernels(course, settings.ntk_samples, settings.ntk_outputs, memory)
+            talk.say(self.kernels.describe(tangents.count_parameters(course)))
+        if "linearisation" in settings.measures and batch_norms(course.network):
+            name = course.pairs.runs[0].run.experiment.name
+            talk.say(f"{name}: linearised networks keep the running statistics of their own epoch")
+
+    @property
+    def shown(self) -> str:
+        """The split that people see: test where it was asked for."""
+        return "test" if "test" in self.splits else self.splits[0]
+
+    @property
+    def steps(self) -> int:
+        """How often the bar advances: once an epoch and measure."""
+        between = sum(name in ("updates", "linearisation") for name in set(self.settings.measures))
+        return len(set(self.settings.measures)) * len(self.course.epochs) - between
+
+    def _trends(self) -> Iterator[Iterator[list[Row]]]:
+        course, wanted = self.course, self.settings.measures
+        if "updates" in wanted:
+            yield trends.update_rows(course)
+        if "distance" in wanted:
+            yield trends.distance_rows(course)
+        if "agreement" in wanted:
+            yield trends.agreement_rows(course, self.splits)
+        if "cka" in wanted:
+            yield trends.cka_rows(course, self.memory)
+        if "linearisation" in wanted:
+            yield trends.linearisation_rows(course, self.splits, self.settings.samples)
+        if "ntk" in wanted:
+            yield tangents.kernel_rows(course, self.kernels)
+
+    def rows(self, bar: Bar) -> list[Row]:
+        """Of the table ``dynamics``."""
+        found = []
+        for measure in self._trends():
+            for rows in measure:
+                found += rows
+                bar.advance()
+        return found
+
+    def aligned(self, bar: Bar) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Tables ``match`` and ``path`` of every epoch."""
+        wanted = {"objective", "barrier"} & set(self.settings.measures)
+        groups: Groups | None = None
+        for epoch in self.course.epochs if wanted else ():
+            lineup = self.course.at(epoch).lineup(self.matcher, self.course.device, self.talk)
+            if groups is None:
+                groups = self._groups(lineup)
+            lineup.groups = groups
+            if "objective" in wanted:
+                yield "match", match_tables(lineup)["match"]
+                bar.advance()
+            if "barrier" in wanted:
+                for a, b in lineup.pairs:
+                    for matcher in unaligned_and(self.matcher):
+                        table = scan_pair(lineup, a, b, matcher, self.alphas, None)
+                        yield "path", table[table["split"].isin(self.splits)]
+                bar.advance()
+
+    def _groups(self, lineup: Lineup) -> Groups:
+        """What permutes; nothing where that cannot be found, as the unaligned line needs it not."""
+        try:
+            return lineup.groups
+        except LmcError as error:
+            if self.matcher.choice.name != "none":
+                raise
+            self.talk.say(f"warning: {lineup.runs[0].run.experiment.name}: no matching objective, {error}")
+            return Groups(())

@@ -1,0 +1,50 @@
+"""A swept setting's curves: a series a listed case, a point a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lmc.core.statistics import Estimate, rank_correlation
+from lmc.jobs.measures.measured import Definition, Quantities
+from lmc.jobs.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RATIO = "identifiability ratio"
+
+
+def curves(
+    plans: Mapping[str, Plan], definition: Definition, found: Quantities, matchers: Sequence[str]
+) -> pd.DataFrame:
+    """Columns series, x, curve, mean, low, high: barriers by matcher and the identifiability ratio."""
+    import pandas as pd
+
+    group, _, key = definition["sweep"].partition(".")
+    rows: list[dict[str, Any]] = []
+    for case, plan in plans.items():
+        series = next((name for name in definition.get("cases", ()) if case.startswith(f"{name}-")), "all")
+        where = {"series": series, "x": getattr(plan.settings, group)[key]}
+        values = {match: found[case, "barrier", match] for match in matchers}
+        values[RATIO] = found[case, "identifiability_ratio", "mean"]
+        rows += [{**where, "curve": name, **_range(value)} for name, value in values.items()]
+    return pd.DataFrame(rows)
+
+
+def _range(value: Estimate) -> dict[str, float]:
+    """The interval, or below three values their range."""
+    if value.low == value.low:
+        return {"mean": value.mean, "low": value.low, "high": value.high}
+    ends = value.values or (float("nan"),)
+    return {"mean": value.mean, "low": min(ends), "high": max(ends)}
+
+
+def rank_correlations(swept: pd.DataFrame) -> Quantities:
+    """Quantities ``series:spearman:curve``: the rank correlation of every curve with what is swept."""
+    return {
+        (str(series), "spearman", str(curve).replace(" ", "_")): rank_correlation(
+            part["x"].tolist(), part["mean"].tolist()
+        )
+        for (series, curve), part in swept.groupby(["series", "curve"], sort=False)
+    }
