@@ -18,7 +18,7 @@ def check(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
-    """Can these runs be averaged? A verdict, and the numbers that decide it.
+    """Can these runs be averaged? A verdict and its numbers.
 
     \b
     lmc check digits-mlp-w               as they are, after alignment, or not on a straight line

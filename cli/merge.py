@@ -22,6 +22,7 @@ def merge(
 
     \b
     lmc merge digits-mlp-w                           the mean of all its runs, aligned
+    lmc merge digits-mlp-w merge=representation      it computes the mean of their hidden states
     lmc merge digits-mlp-w/0 digits-mlp-w/1 match=none
     lmc path $(lmc merge -q digits-mlp-w) digits-mlp-w/0
     """

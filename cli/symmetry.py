@@ -18,7 +18,7 @@ def symmetry(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
-    """Which neurons permute together, found by tracing the model, and proved.
+    """Which neurons permute together, traced and proved.
 
     \b
     lmc symmetry model=mlp

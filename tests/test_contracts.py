@@ -110,7 +110,8 @@ def test_models(name, samples):
     for group in groups:
         assert group.name == group.layers[0]
         assert {*group.points} >= {"activation", "norm", "linear"}
-        assert {*group.layers}.union(*group.points.values()) <= {*parts}
+        recorded = {feature.point.module for found in group.points.values() for feature in found}
+        assert {*group.layers, *recorded} <= {*parts}
     network.double().eval()
     state, x = state_of(network), inputs[:3].double()
     moved = symmetry.apply(groups, symmetry.random(groups, torch.Generator().manual_seed(0)), state)

@@ -8,15 +8,17 @@ from torch import Tensor, nn
 from lmc.core.errors import LmcError, SettingError
 from lmc.jobs.layers import Layer
 from lmc.models.activations import ACTIVATIONS
+from lmc.models.norms import LinearBatchNorm, LinearLayerNorm, LinearNorm
 from lmc.symmetry import Groups
 
+_NORMS = (nn.LayerNorm, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, LinearNorm)
 _NAMES = {type(build()): name for name, build in ACTIVATIONS.items()}
 
 
 def _next(
     network: nn.Module, groups: Groups, layer: str, kinds: tuple[type[nn.Module], ...]
 ) -> nn.Module | None:
-    """The module of some kind on a layer's neurons; None where other layers add to them (residual streams)."""
+    """The module of some kind on a layer's neurons; None where other layers add to them."""
     for group in groups:
         if group.layers == (layer,):
             for feature in (feature for features in group.points.values() for feature in features):
@@ -27,7 +29,7 @@ def _next(
 
 
 def activation_after(network: nn.Module, groups: Groups, layer: str) -> str | None:
-    """The name of the activation after a layer; None for a layer that has none of its own, such as the last."""
+    """The name of the activation after a layer; None where it has none of its own, as the last."""
     found = _next(network, groups, layer, tuple(_NAMES))
     return None if found is None else _NAMES[type(found)]
 
@@ -37,7 +39,7 @@ def fixed_norm(
 ) -> tuple[Tensor, Tensor] | None:
     """Scale and shift of the norm after a layer, as the stored network applies it to these inputs.
 
-    BatchNorm in evaluation is one scale and shift a neuron. LayerNorm divides by statistics of the whole
+    BatchNorm in evaluation and its linear proxy are one scale and shift a neuron. LayerNorm divides by statistics of the whole
     layer, which are held at the stored network's, so they are one a sample and neuron.
 
     Args:
@@ -47,7 +49,7 @@ def fixed_norm(
     Returns:
         scale and shift, (n,) or (N, n) each; None where there is no norm.
     """
-    norm = _next(network, groups, layer.name, (nn.LayerNorm, nn.modules.batchnorm._BatchNorm, nn.GroupNorm))
+    norm = _next(network, groups, layer.name, _NORMS)
     if norm is None:
         return None
     if isinstance(norm, nn.GroupNorm):
@@ -60,10 +62,16 @@ def fixed_norm(
     weight, bias = (
         state.get(key, usual).cpu().double() for key, usual in (("weight", ones), ("bias", zeros))
     )
-    if isinstance(norm, nn.LayerNorm):
+    if isinstance(norm, LinearBatchNorm):
+        scale = weight / norm.scale.cpu().double()
+        return scale[chosen], (bias - scale * norm.centre.cpu().double())[chosen]
+    if isinstance(norm, (nn.LayerNorm, LinearLayerNorm)):
         pre = rows.double() @ layer.weight.double().mT
         pre = pre if layer.bias is None else pre + layer.bias.double()
-        spread = (pre.var(dim=1, correction=0, keepdim=True) + norm.eps).rsqrt()
+        if isinstance(norm, LinearLayerNorm):
+            spread = norm.scale.cpu().double().reciprocal()
+        else:
+            spread = (pre.var(dim=1, correction=0, keepdim=True) + norm.eps).rsqrt()
         scale, shift = spread * weight, bias - spread * pre.mean(dim=1, keepdim=True) * weight
         return scale[:, chosen], shift[:, chosen]
     if "running_var" not in state:

@@ -79,7 +79,7 @@ def train(plans: Sequence[Plan], talk: Talk) -> None:
 
 
 def training_time(plans: Sequence[Plan]) -> float:
-    """Seconds that the pending runs of plans will take, from a few steps of every stack; nothing is stored."""
+    """Seconds that the pending runs of plans will take, from a few steps of every stack."""
     device = use_device(plans[0].settings.device, plans[0].settings.threads)
     members = [Member(plan, seed) for plan in plans for seed in plan.pending()]
     alike: dict[tuple[str, ...], list[TrainingStack]] = {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from lmc.models.activations import ACTIVATIONS, FiGLU
+from lmc.models.activations import ACTIVATIONS
 from lmc.models.initialisation import initialise
 from lmc.models.norms import NORMS, calibrate
 
@@ -37,27 +37,6 @@ class MLP(nn.Module):
         for layer, norm, activation in zip(self.layers, self.norms, self.activations):
             x = self.dropout(activation(norm(layer(x))))
         return self.layers[-1](x)
-
-    def permutation_groups(self) -> dict[str, dict[str, Any]]:
-        """Each hidden layer's neurons: the (tensor, axis) pairs they sit on, their layer, where to record."""
-        groups: dict[str, dict[str, Any]] = {}
-        for i, activation in enumerate(self.activations):
-            axes = [(f"layers.{i}.{name}", 0) for name, _ in self.layers[i].named_parameters()]
-            for name, tensor in self.norms[i].state_dict().items():
-                if tensor.dim():
-                    axes.append((f"norms.{i}.{name}", 0))
-            if isinstance(activation, FiGLU):
-                axes += [(f"activations.{i}.mixing", 0), (f"activations.{i}.mixing", 1)]
-            groups[f"layers.{i}"] = {
-                "axes": [*axes, (f"layers.{i + 1}.weight", 1)],
-                "layers": [f"layers.{i}"],
-                "points": {
-                    "linear": [f"layers.{i}"],
-                    "norm": [f"norms.{i}"],
-                    "activation": [f"activations.{i}"],
-                },
-            }
-        return groups
 
 
 def mlp(

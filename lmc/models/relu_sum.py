@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -25,12 +25,6 @@ class ReluSum(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, *input_shape) to (B, 1)."""
         return self.activations[0](self.layers[0](x.flatten(1))).sum(dim=1, keepdim=True)
-
-    def permutation_groups(self) -> dict[str, dict[str, Any]]:
-        """The units; the sum reads them in any order."""
-        points = {"linear": ["layers.0"], "norm": ["layers.0"], "activation": ["activations.0"]}
-        axes = [("layers.0.weight", 0), ("layers.0.bias", 0)]
-        return {"layers.0": {"axes": axes, "layers": ["layers.0"], "points": points}}
 
 
 def relu_sum(

@@ -109,7 +109,7 @@ def forward(
             for where, value in known.items():
                 point = where if isinstance(where, Point) else Point(where, "output")
                 context.enter_context(_replaced(module, point, value))
-            return functional_call(module, dict(own), (x,)), seen
+            return functional_call(module, dict(own), (x,), tie_weights=False), seen
 
     known = dict(replace or {})
     if size(tensors) == 1:
@@ -202,6 +202,16 @@ def is_random(module: nn.Module) -> bool:
     return any(isinstance(part, dropouts) and part.p > 0 for part in module.modules()) or bool(
         getattr(module, "random", False)
     )
+
+
+def aliases(module: nn.Module) -> dict[str, str]:
+    """Further names of tied tensors, to the first name of each."""
+    first: dict[int, str] = {}
+    found = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if first.setdefault(id(tensor), name) != name:
+            found[name] = first[id(tensor)]
+    return found
 
 
 def batch_norms(module: nn.Module) -> list[str]:

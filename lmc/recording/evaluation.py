@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import Point, chunk, forward, portions
+from lmc.models.stack import chunk, forward, is_convolutional, Point, portions
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
@@ -66,8 +66,9 @@ def evaluate(
 
 def activation_size(module: nn.Module, input_shape: torch.Size) -> int:
     """Roughly the numbers one sample occupies on its way, to choose a chunk: all layers' outputs."""
-    positions = (
-        math.prod(input_shape[1:]) if any(isinstance(part, nn.Conv2d) for part in module.modules()) else 1
-    )
+    if len(input_shape) == 2:
+        positions = input_shape[0]
+    else:
+        positions = math.prod(input_shape[1:]) if is_convolutional(module) else 1
     rows = sum(tensor.shape[0] for tensor in module.parameters() if tensor.dim() > 1)
     return math.prod(input_shape) + rows * positions

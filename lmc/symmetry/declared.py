@@ -1,4 +1,4 @@
-"""Groups that a model declares by hand."""
+"""The groups of a model: declared by hand, or found by tracing it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from torch import Tensor, nn
 from lmc.core.errors import LmcError
 from lmc.models.stack import Feature, Point, state_of
 from lmc.symmetry.groups import Axis, Group, Groups
+from lmc.symmetry.traced import traced_groups
 
 
 def permutation_groups(model: nn.Module, example_input: Tensor) -> Groups:
-    """The permutation groups of a model, as the model declares them.
+    """The permutation groups of a model: as it declares them, or as tracing finds them.
+
+    A model declares with a method ``permutation_groups()``: group name to ``axes`` [(tensor, axis), ...],
+    ``layers`` [module, ...] and ``points`` {linear | norm | activation: [module, ...]}, neurons on axis 1.
 
     Args:
         example_input: (B, *input_shape).
 
     Raises:
-        LmcError: the model declares no groups, or they do not fit its tensors.
+        LmcError: the declared groups do not fit the tensors; or the model does not run on the input or
+            cannot be traced.
     """
     declare = getattr(model, "permutation_groups", None)
     if declare is None:
-        raise LmcError(
-            f"{type(model).__name__} does not say which of its neurons permute together",
-            "give it a method permutation_groups(), as lmc.models.mlp.MLP has",
-        )
+        return traced_groups(model, example_input)
     return Groups(tuple(_group(model, name, declared) for name, declared in declare().items()))
 
 

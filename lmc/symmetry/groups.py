@@ -72,7 +72,7 @@ class Group:
         return bool(whole and (self.inner or (rows % self.block == torch.arange(self.block)).all()))
 
     def expand(self, outer: Tensor, inner: Tensor | None = None) -> Tensor:
-        """The permutation (n,) that moves blocks by ``outer`` and, at each slot b, neurons by ``inner[b]``."""
+        """The permutation (n,) that moves blocks by ``outer`` and, at slot b, neurons by ``inner[b]``."""
         within = torch.arange(self.block).expand(self.blocks, -1) if inner is None else inner
         return (outer[:, None] * self.block + within).flatten()
 

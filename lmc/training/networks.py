@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.core import seeds
-from lmc.models.stack import State, forward, is_random, layouts
+from lmc.models.stack import State, aliases, forward, is_random, layouts
 from lmc.training.loop import Batch, Objective
 
 Losses = Callable[[Tensor, Tensor], Tensor]
@@ -38,14 +38,17 @@ class Trainee:
         centres: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.module = module
-        self._layouts = layouts(module)
+        self._layouts, self._tied = layouts(module), aliases(module)
         trained = dict(module.named_parameters())
-        self.leaves = {name: self._kept(name, tensor) for name, tensor in tensors.items() if name in trained}
-        self.buffers = {name: tensor.clone() for name, tensor in tensors.items() if name not in trained}
-        self.masks = {
-            name: self._kept(name, mask.to(self.leaves[name].dtype)) for name, mask in (masks or {}).items()
-        }
-        self.centres = {name: self._kept(name, centre) for name, centre in (centres or {}).items()}
+        own = {name: tensor for name, tensor in tensors.items() if name not in self._tied}
+        self.leaves = {name: self._kept(name, tensor) for name, tensor in own.items() if name in trained}
+        self.buffers = {name: tensor.clone() for name, tensor in own.items() if name not in trained}
+        self.masks = self._of_leaves(masks or {})
+        self.centres = self._of_leaves(centres or {})
+
+    def _of_leaves(self, tensors: Mapping[str, Tensor]) -> State:
+        named = {self._tied.get(name, name): tensor for name, tensor in tensors.items()}
+        return {name: self._kept(name, tensor.to(self.leaves[name].dtype)) for name, tensor in named.items()}
 
     def _kept(self, name: str, tensor: Tensor) -> Tensor:
         order = self._layouts.get(name)
@@ -58,7 +61,8 @@ class Trainee:
 
     def views(self) -> State:
         """The networks' tensors (K, *shape), sharing memory with the leaves and differentiable."""
-        return {**{name: self._view(name, leaf) for name, leaf in self.leaves.items()}, **self.buffers}
+        own = {**{name: self._view(name, leaf) for name, leaf in self.leaves.items()}, **self.buffers}
+        return {**own, **{name: own[first] for name, first in self._tied.items()}}
 
     def states(self) -> State:
         """The same, detached."""

@@ -14,6 +14,7 @@ from lmc.models import stack
 from lmc.models.initialisation import initialise
 from lmc.models.mlp import mlp
 from lmc.models.stack import Point, forward, stack_states, state_of, unstack
+from lmc.symmetry import permutation_groups
 
 
 def _build(seed=0, shape=(2, 3), outputs=4, **settings):
@@ -33,7 +34,11 @@ def test_layers_and_norms_are_named_as_promised(hidden, norm):
         wanted |= {f"norms.{i}.{name}": (b,) for i, b in enumerate(hidden) for name in ("weight", "bias")}
     assert shapes == wanted
     assert network(torch.zeros(5, 2, 3)).shape == (5, 4)
-    assert [*network.permutation_groups()] == [f"layers.{i}" for i in range(len(hidden))]
+    groups = permutation_groups(network, torch.zeros(2, 2, 3))
+    assert [group.name for group in groups] == [f"layers.{i}" for i in range(len(hidden))]
+    if norm != "none":
+        recorded = [group.points["norm"][0].point.module for group in groups]
+        assert recorded == [f"norms.{i}" for i in range(len(hidden))]
 
 
 def test_without_bias_or_affine_there_are_no_such_parameters():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lmc.merging import MERGERS
+from lmc.merging import MERGERS, Material
 from lmc.models.stack import stack_states, state_of
 from lmc.paths import interpolate, line, scan
 from lmc.recording import evaluate, reestimate
@@ -165,8 +165,9 @@ def test_an_empty_split_is_nan_and_does_not_hide_the_others(pico, samples, task)
     assert found["test"][0].isfinite().all()
 
 
-def test_the_mean_of_two_is_the_middle_of_the_line(pico_states):
+def test_the_mean_of_two_is_the_middle_of_the_line(pico, pico_states, samples):
     a, b = pico_states(2, norm="batch")
-    middle = MERGERS["mean"]([a, b])
+    material = Material([a, b], pico(norm="batch"), samples(4)[0], None)
+    middle = MERGERS["mean"](material).state
     for name, value in interpolate(a, b, [0.5]).items():
         torch.testing.assert_close(middle[name], value[0], rtol=1e-6, atol=0)

@@ -1,0 +1,213 @@
+"""What layers say of their axes: contractions, convolutions, norms, embeddings, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lmc.symmetry.atoms import Axes, Indices
+from lmc.symmetry.rules import Operation, Rule, _named, unknown
+
+
+def contract(op: Operation, terms: Sequence[tuple[str, Axes]], out: str) -> Axes:
+    """Einstein summation: equal letters permute alike.
+
+    A summed atom that depends on blocks keeps its freedom only where every factor that has it has the
+    blocks along a shared axis, too.
+    """
+    algebra = op.algebra
+    sizes: dict[str, Indices] = {}
+    for names, axes in terms:
+        for letter, axis in zip(names, axes, strict=True):
+            before = sizes.get(letter)
+            if before is None or (before.size == 1 and axis.size > 1):
+                sizes[letter] = axis
+            elif axis.size == before.size:
+                algebra.same(before, axis)
+    for letter, axis in sizes.items():
+        if letter in out:
+            continue
+        having = [set(names) for names, _ in terms if letter in names]
+        shared = set.intersection(*having)
+        there = {atom for each in shared for run in algebra.resolve(sizes[each]) for atom in run}
+        for atom in {atom for run in algebra.resolve(axis) for atom in run}:
+            for parent in algebra.parents(atom) - there:
+                algebra.forget(atom, parent)
+    return [sizes[letter] for letter in out]
+
+
+def _letters(count: int, start: str) -> str:
+    return "".join(chr(ord(start) + place) for place in range(count))
+
+
+def linear(op: Operation) -> Axes:
+    """x W^T + b."""
+    x, weight, bias = op.first, op.axes("weight"), op.axes("bias")
+    assert weight is not None
+    op.uses.readers.append((op.node, op.arguments["input"], len(x) - 1))
+    op.uses.owners.append((op.node, op.arguments["weight"], len(x) - 1))
+    lead = _letters(len(x) - 1, "A")
+    out = contract(op, [(lead + "i", x), ("oi"[-len(weight) :], weight)], lead + "o"[: len(weight) - 1])
+    if bias is not None:
+        op.algebra.same(out[-1], bias[0])
+    return out
+
+
+def matmul(op: Operation) -> Axes:
+    """Products of matrices, with leading axes aligned from the back."""
+    (_, a), (_, b) = op.tensors() if len(op.tensors()) == 2 else (op.tensors()[0],) * 2
+    lead = max(len(a), len(b), 2) - 2
+    names = _letters(lead, "A")
+    left = names[lead - (len(a) - 2) :] + "mk" if len(a) > 1 else "k"
+    right = names[lead - (len(b) - 2) :] + "kn" if len(b) > 1 else "k"
+    out = names + ("m" if len(a) > 1 else "") + ("n" if len(b) > 1 else "")
+    return contract(op, [(left, a), (right, b)], out)
+
+
+def added_matmul(op: Operation) -> Axes:
+    """addmm and baddbmm: a bias that is repeated where its axes have size 1."""
+    names = [name for name in op.arguments if op.axes(name) is not None]
+    bias, a, b = (op.axes(name) for name in names)
+    assert bias is not None
+    assert a is not None
+    assert b is not None
+    lead = _letters(len(a) - 2, "A")
+    out = contract(op, [(f"{lead}mk", a), (f"{lead}kn", b)], f"{lead}mn")
+    for axis, own in zip(reversed(out), reversed(bias), strict=False):
+        if own.size == axis.size:
+            op.algebra.same(axis, own)
+    return out
+
+
+def einsum(op: Operation) -> Axes:
+    """As its equation says; equations with an ellipsis have no rule."""
+    equation = op.arguments["equation"].replace(" ", "")
+    if "." in equation:
+        return unknown(op)  # type: ignore[no-any-return]
+    inputs, arrow, out = equation.partition("->")
+    terms = [(names, op.known[each]) for names, each in zip(inputs.split(","), op.node.args[1], strict=True)]  # type: ignore[arg-type]
+    if not arrow:
+        joined = inputs.replace(",", "")
+        out = "".join(sorted(each for each in {*joined} if joined.count(each) == 1))
+    return contract(op, terms, out)
+
+
+def convolution(op: Operation) -> Axes:
+    """Channels as in a linear layer, in ``groups`` blocks; positions stay."""
+    x, weight, bias = op.first, op.axes("weight"), op.axes("bias")
+    assert weight is not None
+    rank = len(weight) - 2
+    if len(x) != rank + 2:
+        return unknown(op)  # type: ignore[no-any-return]
+    groups = op.arguments.get("groups", 1)
+    turned = op.name.startswith("conv_transpose") or bool(op.arguments.get("transposed", False))
+    op.fix(*x[2:], what=f"the positions of {op.name}")
+    op.fix(*weight[2:], what=f"the kernel of {op.name}")
+    algebra = op.algebra
+    reads, makes = (weight[0], weight[1]) if turned else (weight[1], weight[0])
+    if groups > 1:
+        blocks = algebra.atom(groups)
+        inner = [algebra.atom(reads.size // (groups if turned else 1))]
+        inner.append(algebra.atom(makes.size // (1 if turned else groups)))
+        for each in inner:
+            each.parents = {blocks}
+        whole = [Indices([(blocks, each)]) for each in inner]
+        algebra.same(x[1], whole[0])
+        algebra.same(weight[0], whole[0 if turned else 1])
+        algebra.same(weight[1], Indices.of(inner[1 if turned else 0]))
+        algebra.respect(weight)
+        makes = whole[1]
+    else:
+        algebra.same(x[1], reads)
+    if bias is not None:
+        algebra.same(makes, bias[0])
+    op.uses.readers.append((op.node, op.arguments["input"], 1))
+    if not turned:
+        op.uses.owners.append((op.node, op.arguments["weight"], 1))
+    return [x[0], makes, *(op.fixed(size) for size in op.shape[2:])]
+
+
+def channel_norm(op: Operation) -> Axes:
+    """BatchNorm and InstanceNorm: each channel alone."""
+    op.uses.norms.append(op.node)
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        own = op.axes(name)
+        if own is not None:
+            op.algebra.same(op.first[1], own[0])
+    return list(op.first)
+
+
+def group_norm(op: Operation) -> Axes:
+    """Channels permute within groups, and whole groups."""
+    op.uses.norms.append(op.node)
+    channels = op.first[1]
+    for name in ("weight", "bias"):
+        own = op.axes(name)
+        if own is not None:
+            op.algebra.same(channels, own[0])
+    groups = op.arguments["num_groups"]
+    if groups > 1 and op.algebra.blocks(channels, channels.size // groups) is None:
+        op.fix(channels)
+    return list(op.first)
+
+
+def layer_norm(op: Operation) -> Axes:
+    """The last axes together; every order gives the same."""
+    op.uses.norms.append(op.node)
+    for name in ("weight", "bias"):
+        own = op.axes(name)
+        if own is not None:
+            for axis, scale in zip(op.first[-len(own) :], own, strict=True):
+                op.algebra.same(axis, scale)
+    return list(op.first)
+
+
+def embedding(op: Operation) -> Axes:
+    """Rows picked by the inputs stay; their entries are neurons."""
+    weight, indices = op.first, op.axes("indices")
+    assert indices is not None
+    op.fix(weight[0], what=f"the indices of {op.name}")
+    op.uses.owners.append((op.node, op.arguments["weight"], len(indices)))
+    return [*indices, weight[1]]
+
+
+def attention(op: Operation) -> Axes:
+    """softmax(Q K^T) V over leading axes; the keys' and values' places are summed over."""
+    query, key, value, mask = (op.axes(name) for name in ("query", "key", "value", "attn_mask"))
+    assert query is not None
+    assert key is not None
+    assert value is not None
+    if op.arguments.get("enable_gqa") or not len(query) == len(key) == len(value):
+        return unknown(op)  # type: ignore[no-any-return]
+    if op.arguments.get("is_causal"):
+        op.fix(query[-2], key[-2], value[-2], what=f"the causal mask of {op.name}")
+    lead = _letters(len(query) - 2, "A")
+    scores = contract(op, [(lead + "qd", query), (lead + "kd", key)], lead + "qk")
+    if mask is not None:
+        for axis, own in zip(reversed(scores), reversed(mask), strict=False):
+            if own.size == axis.size:
+                op.algebra.same(axis, own)
+    return contract(op, [(lead + "qk", scores), (lead + "kv", value)], lead + "qv")
+
+
+def aggregated(op: Operation) -> Axes:
+    """The sum over neighbours in a graph: nodes stay, features pass."""
+    op.fix(*op.first[:-1], what="the graph")
+    return list(op.first)
+
+
+LAYERS: dict[str, Rule] = {
+    **_named(linear, "linear"),
+    **_named(matmul, "matmul mm bmm mv dot"),
+    **_named(added_matmul, "addmm baddbmm"),
+    **_named(einsum, "einsum"),
+    **_named(
+        convolution,
+        "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution",
+    ),
+    **_named(channel_norm, "batch_norm instance_norm"),
+    **_named(group_norm, "group_norm"),
+    **_named(layer_norm, "layer_norm rms_norm"),
+    **_named(embedding, "embedding"),
+    **_named(attention, "scaled_dot_product_attention"),
+    **_named(aggregated, "aggregate"),
+}

@@ -1,0 +1,106 @@
+"""Where the graph's tensors go into and come out of modules: recording points, and cuts of the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, fx, nn
+
+from lmc.models.activations import ACTIVATIONS
+from lmc.models.stack import Point
+from lmc.symmetry.tracing import Trace, trace
+
+Call = tuple[str, int]
+Side = Literal["input", "output"]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Every call of every module: its last operation, which gives its output."""
+
+    last: dict[Call, fx.Node]
+    count: dict[str, int]
+
+    def point(self, call: Call, side: Side) -> Point:
+        """The point before or after a call."""
+        return Point(call[0], side, None if self.count[call[0]] == 1 else call[1])
+
+    def innermost(self, node: fx.Node) -> Call | None:
+        """The call whose code an operation is."""
+        own = calls_of(node)
+        return own[-1] if own else None
+
+
+def calls_of(node: fx.Node) -> list[Call]:
+    """The calls that an operation lies in, from the outermost; the network itself is left out."""
+    found = []
+    for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
+        if path:
+            _, at, which = key.partition("@")
+            found.append((path, int(which) if at else 0))
+    return found
+
+
+def module_calls(found: Trace) -> Calls:
+    """From the graph."""
+    last: dict[Call, fx.Node] = {}
+    for node in found.nodes:
+        for call in calls_of(node):
+            last[call] = node
+    count: dict[str, int] = {}
+    for path, _ in last:
+        count[path] = count.get(path, 0) + 1
+    return Calls(last, count)
+
+
+def is_norm(module: nn.Module) -> bool:
+    """By its class's name, as norms of one's own are named."""
+    return "norm" in type(module).__name__.lower()
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Torch's, and this project's."""
+    known = tuple(type(build()) for build in ACTIVATIONS.values())
+    if isinstance(module, (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax)):
+        return False
+    return (
+        isinstance(module, known)
+        or hasattr(module, "mixing")
+        or (type(module).__module__ == "torch.nn.modules.activation")
+    )
+
+
+def cuts(model: nn.Module, example_input: Tensor) -> list[Point]:
+    """Points that everything after them depends on alone, in order; a module's output each.
+
+    The network falls into two there: its loss is a function of the tensor at the point. Of several modules
+    that end at the same tensor the innermost is named.
+
+    Args:
+        example_input: (B, *input_shape).
+
+    Raises:
+        LmcError: the model does not run on the input or cannot be traced.
+    """
+    found = trace(model, example_input)
+    calls = module_calls(found)
+    points: dict[fx.Node, Point] = {}
+    for call, node in calls.last.items():
+        if found.shapes.get((*call, "output")) == tuple(node.meta["val"].shape):
+            points[node] = calls.point(call, "output")
+    order = {node: place for place, node in enumerate(found.nodes)}
+    alive: dict[fx.Node, int] = {}
+    for node in (*found.inputs, *found.nodes):
+        if node in found.inputs or any(each in alive for each in node.all_input_nodes):
+            users = [order.get(user, len(order)) for user in node.users]
+            alive[node] = max(users, default=-1)
+    cut = []
+    furthest = max((alive[node] for node in found.inputs), default=-1)
+    for node in found.nodes:
+        if node not in alive:
+            continue
+        if furthest <= order[node] and node in points and alive[node] >= 0:
+            cut.append(points[node])
+        furthest = max(furthest, alive[node])
+    return cut

@@ -1,0 +1,256 @@
+"""From a trace's atoms to groups: where each set of neurons lies, who owns it, where to record it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from lmc.models.stack import Feature, Point, aliases
+from lmc.symmetry.atoms import Atom, Indices, Run, length
+from lmc.symmetry.groups import Axis, Fixed, Group, Groups, Places
+from lmc.symmetry.modules import Call, Calls, Side, is_activation, is_norm, module_calls
+from lmc.symmetry.tracing import Trace, trace
+
+
+@dataclass(frozen=True)
+class _Neurons:
+    """An atom, and the one whose blocks it permutes in; of the outer one alone, ``inner`` is None."""
+
+    outer: Atom | None
+    inner: Atom | None
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return tuple(atom for atom in (self.outer, self.inner) if atom is not None)
+
+    @property
+    def size(self) -> int:
+        return length(self.atoms)
+
+
+def traced_groups(model: nn.Module, example_input: Tensor) -> Groups:
+    """The groups that the network's operations leave free.
+
+    Args:
+        example_input: (B, *input_shape).
+
+    Raises:
+        LmcError: the model does not run on the input or cannot be traced.
+    """
+    found = trace(model, example_input)
+    for name, used in aliases(model).items():
+        if used in found.tensors:
+            found.tensors[name] = found.tensors[used]
+    builder = _Builder(model, found)
+    return Groups(tuple(builder.groups()), tuple(builder.fixed()))
+
+
+class _Builder:
+    def __init__(self, model: nn.Module, found: Trace) -> None:
+        self.model, self.trace, self.algebra = model, found, found.algebra
+        self.calls: Calls = module_calls(found)
+        self._settle()
+        self.runs = {
+            (name, axis): self.algebra.resolve(indices)
+            for name, axes in found.tensors.items()
+            for axis, indices in enumerate(axes)
+        }
+
+    def _settle(self) -> None:
+        """Leave each atom at most one other that it depends on, in a form that a group can state."""
+        changed = True
+        for node in self.trace.constant():
+            found = self.trace.axes[node]
+            self.algebra.respect(found if isinstance(found[0], Indices) else found[0]) if found else None
+        while changed:
+            changed = False
+            for axes in self.trace.tensors.values():
+                self.algebra.respect(axes)
+                for place, axis in enumerate(axes):
+                    for run in self.algebra.resolve(axis):
+                        for atom in run:
+                            changed |= self._simplify(atom, run, place, axes)
+
+    def _simplify(self, atom: Atom, run: Run, place: int, axes: list[Indices]) -> bool:
+        parents = self.algebra.parents(atom)
+        if not parents:
+            return False
+        parent = next(iter(parents))
+        siblings = [each for each in run if each is not atom and parent in self.algebra.parents(each)]
+        fits = (
+            len(parents) == 1
+            and atom.size > 1
+            and parent.fixed is None
+            and parent.size > 1
+            and not self.algebra.parents(parent)
+            and not siblings
+            and (parent in run or self._within(parent, run, place, axes) is not None)
+        )
+        if not fits:
+            for each in parents:
+                self.algebra.forget(atom, each)
+        return not fits
+
+    def _within(self, parent: Atom, run: Run, place: int, axes: list[Indices]) -> int | None:
+        """The other axis that a parent cuts into blocks, when this one is the blocks' inner axis alone."""
+        if len(self.algebra.resolve(axes[place])) != 1 or len(run) != 1:
+            return None
+        for other, axis in enumerate(axes):
+            runs = self.algebra.resolve(axis)
+            if other != place and len(runs) == 1 and runs[0] and runs[0][0] is parent:
+                return other
+        return None
+
+    def neurons(self) -> list[_Neurons]:
+        """Every set that can move, in order of its first owner, else of its first tensor."""
+        free: dict[_Neurons, None] = {}
+        for runs in self.runs.values():
+            for run in runs:
+                for atom in run:
+                    parents = self.algebra.parents(atom)
+                    dependent = any(atom in self.algebra.parents(each) for each in run)
+                    if atom.fixed is None and not dependent:
+                        free[_Neurons(next(iter(parents), None), atom)] = None
+        found = [each for each in free if each.size > 1 or self.owners(each)]
+        order = {name: place for place, name in enumerate(self.model.state_dict())}
+        return sorted(found, key=lambda each: self._first(each, order))
+
+    def _first(self, neurons: _Neurons, order: Mapping[str, int]) -> tuple[int, int, int]:
+        owners = self.owners(neurons)
+        nodes = {node: place for place, node in enumerate(self.trace.nodes)}
+        tensors = [order[name] for name, _ in self._tensors(neurons)]
+        return (nodes[owners[0]] if owners else len(nodes), min(tensors, default=0), 0)
+
+    def _tensors(self, neurons: _Neurons) -> list[tuple[str, int]]:
+        return [key for key, runs in self.runs.items() if any(self._lie(run, neurons) for run in runs)]
+
+    def owners(self, neurons: _Neurons) -> list[fx.Node]:
+        """The calls that compute the neurons from a weight."""
+        return [
+            node
+            for node, weight, axis in self.trace.uses.owners
+            if weight in self.trace.names and self._has(node, axis, neurons)
+        ]
+
+    def _has(self, node: fx.Node, axis: int, neurons: _Neurons) -> bool:
+        runs = self.algebra.resolve(self.trace.axes[node][axis])
+        return any(self._lie(run, neurons) for run in runs)
+
+    def _lie(self, run: Run, neurons: _Neurons) -> bool:
+        """Whether neurons lie in a run; blocks alone do not where something in them moves along."""
+        if neurons.outer is None and any(neurons.inner in self.algebra.parents(atom) for atom in run):
+            return False
+        return {*neurons.atoms} <= {*run}
+
+    def _places(self, runs: list[Run], neurons: _Neurons) -> Places | None:
+        """(copies, n): where on an axis the neurons lie; None where they do not."""
+        start, found = 0, []
+        for run in runs:
+            if self._lie(run, neurons):
+                grid = torch.arange(start, start + length(run)).view([atom.size for atom in run])
+                own = [run.index(atom) for atom in neurons.atoms]
+                rest = [place for place in range(len(run)) if place not in own]
+                found += grid.permute(*rest, *own).reshape(-1, neurons.size).tolist()
+            start += length(run)
+        return tuple(map(tuple, found)) or None
+
+    def groups(self) -> Iterator[Group]:
+        """One for each set of neurons."""
+        wanted = self.neurons()
+        blocks = [each.outer for each in wanted if each.outer is not None]
+        taken: set[str] = set()
+        family: dict[Atom, str] = {}
+        for neurons in wanted:
+            layers = list(dict.fromkeys(self._weight_module(node) for node in self.owners(neurons)))
+            name = (layers or [self._tensors(neurons)[0][0].rpartition(".")[0] or "parameters"])[0]
+            name = next(each for each in _names(name) if each not in taken)
+            taken.add(name)
+            outer = neurons.outer or (neurons.inner if neurons.inner in blocks else None)
+            yield Group(
+                name,
+                neurons.size,
+                tuple(self._axes(neurons)),
+                tuple(layers),
+                self._points(neurons),
+                blocks=1 if outer is None else outer.size,
+                family="" if outer is None else family.setdefault(outer, name),
+            )
+
+    def _weight_module(self, node: fx.Node) -> str:
+        weight = next(weight for own, weight, _ in self.trace.uses.owners if own is node)
+        return self.trace.names[weight].rpartition(".")[0]
+
+    def _axes(self, neurons: _Neurons) -> Iterator[Axis]:
+        for (name, axis), runs in self.runs.items():
+            places = self._places(runs, neurons)
+            if places is not None:
+                whole = len(places) == 1 and list(places[0]) == list(range(Indices(runs).size))
+                yield Axis(name, axis, None if whole else places)
+            elif neurons.outer is not None and runs == [(neurons.inner,)]:
+                within = self._within(neurons.outer, runs[0], axis, self.trace.tensors[name])
+                if within is not None:
+                    yield Axis(name, axis, None, within)
+
+    def _points(self, neurons: _Neurons) -> dict[str, tuple[Feature, ...]]:
+        """Where to record: linear and norm fall back on what comes before, activation on what is read."""
+        made = self._unique((self.calls.innermost(node), node, "output") for node in self.owners(neurons))
+        linear = self._features(made, neurons)
+        norms = self._features(self._modules(is_norm), neurons)
+        active = self._features(self._modules(is_activation), neurons)
+        if not active:
+            reads: list[tuple[Call | None, fx.Node, Side]] = [
+                (self.calls.innermost(node), source, "input")
+                for node, source, _ in self.trace.uses.readers
+                if isinstance(source, fx.Node) and source in self.trace.axes
+            ]
+            active = self._features(self._unique(reads), neurons)
+        active = active or norms or linear
+        return {"linear": linear or active, "norm": norms or linear or active, "activation": active}
+
+    def _modules(self, kind: Callable[[nn.Module], bool]) -> dict[fx.Node, Point]:
+        own = {name for name, part in self.model.named_modules(remove_duplicate=False) if name and kind(part)}
+        found: list[tuple[Call | None, fx.Node, Side]] = [
+            (call, node, "output") for call, node in self.calls.last.items() if call[0] in own
+        ]
+        return self._unique(found)
+
+    def _unique(self, found: Iterable[tuple[Call | None, fx.Node, Side]]) -> dict[fx.Node, Point]:
+        points: dict[fx.Node, Point] = {}
+        for call, node, side in found:
+            if call is None or (side == "output" and self.calls.last[call] is not node):
+                continue
+            if self.trace.shapes.get((*call, side)) == tuple(node.meta["val"].shape):
+                points.setdefault(node, self.calls.point(call, side))
+        return points
+
+    def _features(self, points: Mapping[fx.Node, Point], neurons: _Neurons) -> tuple[Feature, ...]:
+        found = []
+        for node, point in points.items():
+            axes = self.trace.axes[node]
+            if not axes or not isinstance(axes[0], Indices):
+                continue
+            for axis in range(len(axes) - 1, 0, -1):
+                runs = self.algebra.resolve(axes[axis])
+                places = self._places(runs, neurons)
+                if places is not None:
+                    whole = len(places) == 1 and list(places[0]) == list(range(Indices(runs).size))
+                    found.append(Feature(point, axis, None if whole else places))
+                    break
+        return tuple(found)
+
+    def fixed(self) -> Iterator[Fixed]:
+        """Axes of which nothing moves."""
+        for (name, axis), runs in self.runs.items():
+            reasons = [atom.fixed for run in runs for atom in run if atom.size > 1]
+            if reasons and all(reasons):
+                yield Fixed(name, axis, str(reasons[0]))
+
+
+def _names(name: str) -> Iterator[str]:
+    yield name
+    for count in itertools.count(2):
+        yield f"{name}#{count}"

@@ -1,0 +1,186 @@
+"""A network as a graph of ATen operations, and what each says of the axes of all tensors.
+
+``torch.export`` keeps layers, norms and attention whole, so that a few families of operations cover the
+usual architectures. Nothing is guessed: what has no rule fixes all that it touches, and says so.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from lmc.core.errors import LmcError
+from lmc.models.stack import aliases
+from lmc.symmetry.atoms import Algebra, Axes
+from lmc.symmetry.layer_rules import LAYERS
+from lmc.symmetry.rules import SHAPES, Operation, Uses, elementwise, is_elementwise, unknown
+
+RULES = {**SHAPES, **LAYERS}
+
+Shapes = dict[tuple[str, int, str], tuple[int, ...]]
+
+
+@dataclass
+class Trace:
+    """What was found of a network.
+
+    Attributes:
+        nodes: the graph's calls, in order.
+        axes: of every tensor in the graph.
+        tensors: the axes of each tensor of the state dict that the forward pass uses.
+        names: of the state's tensors in the graph.
+        inputs: the graph's inputs.
+        shapes: of what each call of a module is given and gives, where these are tensors.
+    """
+
+    nodes: list[fx.Node]
+    axes: dict[fx.Node, Any]
+    tensors: dict[str, Axes]
+    names: dict[fx.Node, str]
+    inputs: list[fx.Node]
+    output: fx.Node
+    algebra: Algebra
+    uses: Uses
+    shapes: Shapes
+
+    def constant(self) -> Iterator[fx.Node]:
+        """Calls that depend on stored tensors only."""
+        inputs: set[fx.Node] = {*self.inputs}
+        for node in self.nodes:
+            if any(each in inputs for each in node.all_input_nodes):
+                inputs.add(node)
+            else:
+                yield node
+
+
+def exported(model: nn.Module, example_input: Tensor) -> tuple[torch.export.ExportedProgram, Shapes]:
+    """The graph of a model in evaluation, and the shapes of what its modules are given and give.
+
+    Raises:
+        LmcError: the model cannot be run on the input, or its code cannot be traced; what to do.
+    """
+    copied = copy.deepcopy(model).cpu().float().eval()
+    example = example_input.detach().cpu()
+    example = example.float() if example.is_floating_point() else example
+    try:
+        shapes = _shapes(copied, example)
+    except Exception as error:
+        raise LmcError(
+            f"{type(model).__name__} does not run on an input of shape {tuple(example.shape)}: {_line(error)}"
+        ) from error
+    try:
+        with torch.enable_grad():
+            return torch.export.export(copied, (example,), strict=False), shapes
+    except Exception as error:
+        raise LmcError(
+            f"{type(model).__name__} cannot be traced: {_line(error)}",
+            "give it a method permutation_groups() that declares its groups by hand (README, Your own model)",
+        ) from error
+
+
+def _shapes(model: nn.Module, example: Tensor) -> Shapes:
+    found: Shapes = {}
+    calls: dict[str, int] = {}
+
+    def listen(name: str) -> Any:
+        def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            which = calls.get(name, 0)
+            calls[name] = which + 1
+            given = args[0] if args else None
+            for side, value in (("input", given), ("output", output)):
+                if isinstance(value, Tensor):
+                    found[name, which, side] = tuple(value.shape)
+
+        return hook
+
+    handles = [part.register_forward_hook(listen(name)) for name, part in model.named_modules() if name]
+    with torch.no_grad():
+        model(example)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
+
+
+def trace(model: nn.Module, example_input: Tensor) -> Trace:
+    """Follow the axes of all tensors through the network; ``example_input`` is (B, *input_shape)."""
+    program, shapes = exported(model, example_input)
+    algebra, uses = Algebra(), Uses()
+    signature, graph = program.graph_signature, program.graph
+    state = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    stored, tied = set(model.state_dict()), aliases(model)
+    axes: dict[fx.Node, Any] = {}
+    names: dict[fx.Node, str] = {}
+    tensors: dict[str, Axes] = {}
+    inputs, calls = [], []
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            value = node.meta.get("val")
+            if not isinstance(value, Tensor):
+                continue
+            name = state.get(node.name)
+            if name in stored:
+                name = names[node] = tied.get(name, name)
+                axes[node] = tensors.get(name) or [algebra.stored(size) for size in value.shape]
+                if node.users:
+                    tensors[name] = axes[node]
+            else:
+                what = "the inputs" if node.name in signature.user_inputs else "constants of the network"
+                axes[node] = [algebra.axis(size, fixed=what) for size in value.shape]
+                if node.name in signature.user_inputs:
+                    inputs.append(node)
+        elif node.op == "call_function":
+            found = _apply(node, algebra, axes, uses)
+            if found is not None:
+                axes[node] = found
+                calls.append(node)
+        elif node.op == "output":
+            for each in node.all_input_nodes:
+                if each in axes:
+                    algebra.fix_axes(axes[each], "the outputs")
+    output = next(node for node in reversed(graph.nodes) if node.op == "output")
+    return Trace(calls, axes, tensors, names, inputs, output, algebra, uses, shapes)
+
+
+def _apply(node: fx.Node, algebra: Algebra, known: dict[fx.Node, Any], uses: Uses) -> Any:
+    if getattr(node.target, "__name__", "") == "getitem":
+        source, place = node.args
+        whole = known.get(source) if isinstance(source, fx.Node) else None
+        return None if whole is None else whole[place]
+    value = node.meta.get("val")
+    parts = value if isinstance(value, (tuple, list)) else (value,)
+    if not any(isinstance(part, Tensor) for part in parts):
+        return None
+    if not hasattr(node.target, "_schema"):
+        return unknown(_Bare(node, algebra, known, getattr(node.target, "__name__", str(node.target)), uses))
+    name = node.target._schema.name.partition("::")[2]
+    op = Operation(node, algebra, known, name, uses)
+    rule = RULES.get(name) or RULES.get(name.rstrip("_"))
+    if rule is None:
+        rule = elementwise if is_elementwise(node.target) else unknown
+    try:
+        found = rule(op)
+    except (AssertionError, KeyError, IndexError, StopIteration, TypeError):
+        # A form of the call that the rule was not written for; fixing what it touches is sound.
+        found = unknown(op)
+    results: list[Any] = list(found) if isinstance(value, (tuple, list)) else [found]
+    for part in results:
+        if part is not None:
+            algebra.respect(part)
+    return found
+
+
+class _Bare(Operation):
+    """A call without a schema, such as a control-flow operation."""
+
+    def __post_init__(self) -> None:
+        self.arguments = {}
