@@ -13,7 +13,7 @@ from lmc.core.errors import SettingError
 from lmc.core.statistics import Estimate, estimate
 from lmc.core.tables import concatenate, frame
 from lmc.data import Dataset
-from lmc.jobs.alignment import Lineup, Matcher
+from lmc.jobs.alignment import Matcher
 from lmc.jobs.loading import use_device
 from lmc.jobs.match import match_tables
 from lmc.jobs.naming import job_folder

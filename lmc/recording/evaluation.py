@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import chunk, forward, is_convolutional, Point, portions
+from lmc.models.stack import Point, chunk, forward, is_convolutional, portions
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
