@@ -9,7 +9,7 @@ from typing import Any
 from lmc.jobs.outcome import Outcome, Silent, Talk
 from lmc.jobs.settings import COMMANDS, Common, compose, unfold
 
-MODULES = {"list": "listing", "import": "import_"}
+MODULES = {"list": "listing", "import": "import_", "check": "checking"}
 PUBLISHED = ("train", "predict")
 """Commands that take ``experiment=NAME/CASE``: the settings of a published case, beneath the given ones."""
 

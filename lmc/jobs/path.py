@@ -1,28 +1,32 @@
-"""``lmc path``: losses on the straight line between runs, and every barrier by name."""
+"""``lmc path``: losses between runs, on the line of weights or of hidden states, and the gap of both."""
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor
 
 from lmc import paths
 from lmc.core.errors import SettingError
 from lmc.core.statistics import estimate
 from lmc.core.tables import columns, concatenate, frame
+from lmc.figures import gap as gap_figure
 from lmc.figures import path as figure
+from lmc.figures import representation as representation_figure
 from lmc.figures.writing import save
+from lmc.jobs.aligned import Aligned, named_split
 from lmc.jobs.alignment import Lineup, Matcher
+from lmc.jobs.gap import gap_table
+from lmc.jobs.gap import summaries as gap_summaries
+from lmc.jobs.layers import chosen_layers
 from lmc.jobs.loading import use_device
 from lmc.jobs.naming import job_folder
 from lmc.jobs.outcome import Outcome, Summary, Talk
 from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
 from lmc.jobs.pairs import pair_sets
-from lmc.jobs.runs import pair_columns
+from lmc.jobs.representation import chosen_cuts, representation_table
+from lmc.jobs.representation import summaries as representation_summaries
 from lmc.jobs.settings import Path
-from lmc.models.stack import batch_norms
 from lmc.store import results
 from lmc.store.files import check_writable
 
@@ -33,7 +37,10 @@ BARRIERS = [name for name in columns("barrier") if name.endswith(("barrier", "ba
 
 
 def run(settings: Path, talk: Talk) -> Outcome:
-    """Scan every pair unaligned, and aligned where a matcher is set; tables ``path`` and ``barrier``."""
+    """Take every pair unaligned, and aligned where a matcher is set.
+
+    Tables ``path`` and ``barrier``, or ``representation``; and ``gap`` where it is asked for.
+    """
     alphas = alpha_list(settings.alphas)
     matcher = Matcher.bind(settings.match)
     sets = pair_sets(settings, talk)
@@ -41,22 +48,63 @@ def run(settings: Path, talk: Talk) -> Outcome:
     folder, record = job_folder("path", settings, runs, match=matcher.choice)
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
+    lineups = [pairs.lineup(matcher, device, talk) for pairs in sets]
+    cuts = [_check_layers(settings, lineup) for lineup in lineups]
     matchers = unaligned_and(matcher)
-    total = sum(len(pairs.pairs) for pairs in sets) * len(matchers)
-    parts = []
+    total = sum(len(lineup.pairs) for lineup in lineups) * len(matchers)
+    again = settings.restatistics
+    parts: dict[str, list[pd.DataFrame]] = {settings.kind.replace("line", "path"): []}
+    if settings.gap:
+        parts["gap"] = []
     with talk.progress("scanning", total) as bar:
-        for pairs in sets:
-            lineup = pairs.lineup(matcher, device, talk)
-            for a, b in pairs.pairs:
+        for lineup, places in zip(lineups, cuts, strict=True):
+            for a, b in lineup.pairs:
                 for each in matchers:
-                    parts.append(scan_pair(lineup, a, b, each, alphas, settings.restatistics))
+                    pair = Aligned.of(lineup, a, b, each)
+                    if settings.kind == "line":
+                        parts["path"].append(scan_aligned(pair, alphas, again))
+                    else:
+                        parts["representation"].append(representation_table(pair, places, alphas, again))
+                    if settings.gap:
+                        table = gap_table(pair, alphas, settings.split, settings.layers, again)
+                        parts["gap"].append(table)
                     bar.advance()
-    tables = {"path": concatenate("path", parts)}
-    tables["barrier"] = barrier_table(tables["path"])
+    return _finish(
+        settings, {kind: concatenate(kind, found) for kind, found in parts.items()}, folder, record
+    )
+
+
+def _check_layers(settings: Path, lineup: Lineup) -> list[paths.Cut]:
+    """What the settings choose of a network, before anything is computed; the cuts for representations."""
+    if settings.gap or settings.kind == "representation":
+        named_split(lineup.dataset, settings.split)
+    if settings.gap:
+        chosen_layers(lineup.network, settings.layers)
+    if settings.kind == "line":
+        return []
+    return chosen_cuts(lineup.network, lineup.dataset, settings.layers)
+
+
+def _finish(
+    settings: Path, tables: dict[str, pd.DataFrame], folder: pathlib.Path, record: dict[str, Any]
+) -> Outcome:
+    """Store the tables, draw them, and say what they say."""
+    if settings.kind == "line":
+        tables["barrier"] = barrier_table(tables["path"])
+        drawn = {"path": figure.draw(tables["path"])}
+        shown, main = summaries(tables["barrier"]), "barrier"
+    else:
+        table = tables["representation"]
+        drawn = {"representation": representation_figure.draw(table, settings.split)}
+        shown, main = representation_summaries(table, settings.split), "representation"
+    if settings.gap:
+        drawn["gap"] = gap_figure.draw(tables["gap"])
+        shown, main = [*shown, *gap_summaries(tables["gap"])], "gap"
     results.write(folder, record, tables)
-    save(figure.draw(tables["path"]), folder / "path.png")
-    shown = summaries(tables["barrier"])
-    return Outcome("barrier", tables, (str(folder),), tuple(shown), (str(folder / "path.png"), str(folder)))
+    for name, each in drawn.items():
+        save(each, folder / f"{name}.png")
+    files = (*(str(folder / f"{name}.png") for name in drawn), str(folder))
+    return Outcome(main, tables, (str(folder),), tuple(shown), files)
 
 
 def unaligned_and(matcher: Matcher) -> list[Matcher]:
@@ -87,33 +135,21 @@ def scan_pair(
     lineup: Lineup, a: int, b: int, matcher: Matcher, alphas: Sequence[float], restatistics: bool | None
 ) -> pd.DataFrame:
     """The table ``path`` of one pair under one matcher."""
-    state = lineup.states[b]
-    if matcher.choice.name != "none":
-        _, permutations = matcher(lineup.evidence([a, b]))
-        state = lineup.aligned(b, permutations)
-    data, network = lineup.dataset, lineup.network.to(lineup.device)
-    again = bool(batch_norms(network)) if restatistics is None else restatistics
+    return scan_aligned(Aligned.of(lineup, a, b, matcher), alphas, restatistics)
+
+
+def scan_aligned(pair: Aligned, alphas: Sequence[float], restatistics: bool | None) -> pd.DataFrame:
+    """The table ``path`` of one aligned pair."""
+    task, statistics = pair.dataset.task, pair.statistics(restatistics)
     found = paths.scan(
-        network,
-        _on(lineup.states[a], lineup.device),
-        _on(state, lineup.device),
-        alphas,
-        {name: (split.inputs, split.targets) for name, split in data.splits.items() if len(split)},
-        data.task.losses,
-        data.task.correct,
-        data.train.inputs if again else None,
+        pair.network, pair.a, pair.b, alphas, pair.splits, task.losses, task.correct, statistics
     )
-    which = pair_columns(lineup.runs[a], lineup.runs[b])
     rows = [
-        {**which, "match": matcher.label, "split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
+        {**pair.which, "split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
         for split, (losses, accuracies) in found.items()
         for alpha, loss, accuracy in zip(alphas, losses.tolist(), accuracies.tolist(), strict=True)
     ]
     return frame("path", rows)
-
-
-def _on(state: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    return {name: tensor.to(device) for name, tensor in state.items()}
 
 
 def barrier_table(table: pd.DataFrame) -> pd.DataFrame:

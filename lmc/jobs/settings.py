@@ -22,6 +22,7 @@ Group = dict[str, Any]
 Count = Annotated[int, Field(ge=1)]
 Settings = TypeVar("Settings", bound="Common")
 Pairs = Literal["disjoint", "all", "consecutive"]
+SplitName = Literal["train", "val", "test"]
 Measure = Literal["updates", "distance", "agreement", "cka", "ntk", "linearisation", "objective", "barrier"]
 
 
@@ -124,11 +125,19 @@ class Path(Pairwise):
     """Settings of ``lmc path``. ``alphas`` is a count of points or a list that holds 0 and 1.
 
     ``restatistics``: re-estimate BatchNorm statistics at every alpha; null means: where there are any.
+    ``kind``: average the weights (line), or hidden states (representation), behind every layer and going on
+    with the rest of A, of B, or of the weight average. ``gap``: also how far the line leaves the mean hidden
+    states, layer by layer. ``layers``: names or globs of layers, for both. ``split``: over whose samples
+    the gap is, and which representations are printed.
     """
 
     match: Group = _group("none")
     alphas: int | list[float] = 25
     restatistics: bool | None = None
+    kind: Literal["line", "representation"] = "line"
+    gap: bool = False
+    layers: str | list[str] = "*"
+    split: SplitName = "test"
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,7 @@ class Check(Pairwise):
     ``identifiable``: the share of neurons from which on a network counts as identifiable.
     """
 
-    split: Literal["train", "val", "test"] = "test"
+    split: SplitName = "test"
     alphas: int | list[float] = 11
     low: Annotated[float, Field(gt=0, lt=1)] = 0.02
     identifiable: Annotated[float, Field(gt=0, le=1)] = 0.9
@@ -203,7 +212,7 @@ class Dynamics(Pairwise):
     measures: list[Measure] = field(default_factory=lambda: list(get_args(Measure)))
     epochs: list[Annotated[int, Field(ge=0)]] | None = None
     layers: str | list[str] = "*"
-    splits: list[Literal["train", "val", "test"]] = field(default_factory=lambda: ["train", "val", "test"])
+    splits: list[SplitName] = field(default_factory=lambda: ["train", "val", "test"])
     match: Group = _group("none")
     alphas: int | list[float] = 11
     samples: Count = 1024

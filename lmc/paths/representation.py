@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import Point, State, forward, stack_states
-from lmc.paths.line import Split, interpolate
-from lmc.paths.sections import ROOT, Call, Section, bypass, calls, evaluating, has_weight
+from lmc.models.stack import Point, State, stack_states
+from lmc.paths.cuts import OUTPUTS, calls, captured
+from lmc.paths.line import Between, Split, interpolate
 from lmc.recording import evaluate, reestimate
-from lmc.recording.evaluation import Losses
-from lmc.symmetry import Group
+from lmc.recording.evaluation import Losses, Replacements, Rows
 
-Head = Literal["a", "b", "average"]
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where hidden states are averaged: behind ``layer``, at ``point``, on which alone the outputs depend."""
-
-    layer: str
-    point: Point
+Head = Literal["a", "b", "mean"]
+HEADS: tuple[Head, ...] = get_args(Head)
 
 
 def merge_representations(
@@ -34,113 +24,67 @@ def merge_representations(
     alphas: Sequence[float],
     point: Point,
     heads: Iterable[Head],
-    split: Split,
+    splits: Mapping[str, Split],
     losses: Losses,
     correct: Losses,
     statistics: Tensor | None = None,
-) -> dict[Head, tuple[Tensor, Tensor]]:
-    """Mean loss and accuracy, (L,) float64, of going on from (1 - l) h_A + l h_B with the rest of each head.
+) -> dict[Head, dict[str, tuple[Tensor, Tensor]]]:
+    """Mean loss and accuracy, (L,) float64, of every split, going on from (1 - l) h_A + l h_B.
 
-    What precedes ``point`` is computed for A and B only. At the outputs this is the logit ensemble, whatever
-    the head.
+    The rest is that of A, of B, or of the weights (1 - l) A + l B. At the outputs this is the logit
+    ensemble whatever the head. The layers before ``point`` are computed for A and B only.
 
     Args:
         a, b: state dicts of one architecture.
-        alphas: the l, of the hidden states and of the weight average.
-        split: inputs and targets.
+        point: on which alone what follows depends (``cuts``); else the rest also reads A's own states.
+        splits: name to (inputs, targets).
         statistics: training inputs from which to re-estimate BatchNorm statistics, of A and B before the
             point, and behind it of every head at every l on the averaged hidden states that it reads; None
-            leaves A's and B's, and interpolates those of the average.
+            leaves A's and B's, and interpolates those of the weight average.
     """
     ends = stack_states([a, b])
     if statistics is not None:
         ends = reestimate(module, ends, statistics)
-    section = Section(module, ends, alphas, point)
-    found: dict[Head, tuple[Tensor, Tensor]] = {}
+    example = next(inputs[:1] for inputs, _ in splits.values() if len(inputs))
+    replace = _means(module, ends, alphas, point, example)
+    found: dict[Head, dict[str, tuple[Tensor, Tensor]]] = {}
     for head in heads:
-        tensors = _head(head, a, b, alphas)
-        if statistics is not None and point != ROOT:
-            tensors = reestimate(module, tensors, statistics, section.replacements)
-        found[head] = evaluate(module, tensors, *split, losses, correct, section.replacements)
+        tensors = _rest(head, a, b, alphas)
+        if statistics is not None and point != OUTPUTS:
+            tensors = reestimate(module, tensors, statistics, replace)
+        found[head] = {
+            name: evaluate(module, tensors, *split, losses, correct, replace)
+            for name, split in splits.items()
+        }
     return found
 
 
-def _head(head: Head, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
-    if head == "average":
+def _rest(head: Head, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
+    if head == "mean":
         return interpolate(a, b, alphas)
     own = a if head == "a" else b
     return {name: tensor.expand(len(alphas), *tensor.shape) for name, tensor in own.items()}
 
 
-def cuts(
-    module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor, groups: Iterable[Group] = ()
-) -> tuple[list[Cut], dict[str, str]]:
-    """Where a network can be cut in two, behind its layers' activations and at the ends of residual blocks.
+def _means(
+    module: nn.Module, ends: State, alphas: Sequence[float], point: Point, example: Tensor
+) -> Replacements:
+    """The mean hidden states; before them, A's outputs stand in for the layers, so as not to compute any."""
+    first = {name: tensor[0] for name, tensor in ends.items()}
+    made = calls(module, first, example.to(next(iter(first.values())).device))
+    begins = min(
+        call.began for call in made if call.point[:2] == point[:2] and point.call in (None, call.point.call)
+    )
+    names = [call.point.module for call in made]
+    before = [
+        call.point
+        for call in made
+        if call.layer and call.ended < begins and names.count(call.point.module) == 1
+    ]
 
-    Proved at each place by computing the outputs from it with NaN everywhere else.
+    def replace(x: Tensor) -> Mapping[str | Point, Rows]:
+        seen = captured(module, ends, x, [point, *before])
+        stand_ins = {place: seen[place][0].expand(len(alphas), *seen[place][0].shape) for place in before}
+        return {**stand_ins, point: Between(*seen[point], alphas)}
 
-    Args:
-        inputs: a small batch.
-        groups: say which points come after an activation; without, the last place before the next layer.
-
-    Returns:
-        the cuts in order, named after the layer, or after the block where a cut ends several layers; and
-        the layers that have none of their own, with the operation that reads what goes past them (empty:
-        what follows is the outputs).
-    """
-    tensors = {name: tensor[None] for name, tensor in state.items()}
-    made = calls(module, tensors, inputs)
-    bypasses = _bypasses(module, tensors, inputs, made)
-    activations = {
-        (feature.point.module, feature.point.call)
-        for group in groups
-        for feature in group.points.get("activation", ())
-    }
-    weighted = [call for call in made if has_weight(module, call)]
-    found: list[Cut] = []
-    pending: list[Call] = []
-    for index, call in enumerate(weighted):
-        pending.append(call)
-        until = weighted[index + 1].began if index + 1 < len(weighted) else made[-1].ended
-        here = [point for point, (ended, by) in bypasses.items() if not by and call.ended <= ended <= until]
-        if here:
-            after = [
-                point for point in here if {(point.module, None), (point.module, point.call)} & activations
-            ]
-            point = after[-1] if after else here[0 if activations else -1]
-            layers = [each.point.module for each in pending]
-            found.append(Cut(_name(layers, point.module, {cut.layer for cut in found}), point))
-            pending = []
-    names = {cut.layer for cut in found}
-    return found, {
-        call.point.module: bypasses[call.point][1] if call.point in bypasses else ""
-        for call in weighted
-        if call.point.module not in names
-    }
-
-
-def _bypasses(
-    module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, made: Sequence[Call]
-) -> dict[Point, tuple[int, str]]:
-    """Of every call but those that give the outputs: when it ends, and what bypasses it (empty: nothing)."""
-    candidates = [call for call in made if call.point.module and call.shape is not None]
-    with evaluating(module):
-        outputs, seen = forward(module, tensors, inputs, capture=[call.point for call in candidates])
-    return {
-        call.point: (call.ended, bypass(module, tensors, inputs, call.point, made=made) or "")
-        for call in candidates
-        if not (seen[call.point].shape == outputs.shape and torch.equal(seen[call.point], outputs))
-    }
-
-
-def _name(layers: Sequence[str], module: str, taken: set[str]) -> str:
-    if len(layers) == 1 and layers[0] not in taken:
-        return layers[0]
-    paths = [layer.split(".")[:-1] for layer in layers]
-    shared = []
-    for parts in zip(*paths, strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    block = ".".join(shared)
-    return block if block and block not in taken else module
+    return replace

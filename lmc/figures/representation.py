@@ -1,0 +1,72 @@
+"""The table ``representation`` by layer: from the line, averaged at the inputs, to the logit ensemble."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from lmc.core.statistics import estimate
+from lmc.figures.writing import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_NAMES = {"a": "A", "b": "B", "mean": "weight average"}
+_DASHES = ((0, (6, 3)), (0, (1.5, 3)), "-")
+_COLOURS = ("#0072B2", "#009E73", "#D55E00")
+
+
+def draw(table: pd.DataFrame, split: str = "test") -> Figure:
+    """Loss by layer at the alpha nearest to 1/2, a line a head; a row an experiment, a column a matcher.
+
+    Thick mean, thin pairs, shaded interval; all panels on one scale.
+
+    Args:
+        table: the table ``representation``.
+    """
+    from matplotlib.figure import Figure
+
+    alphas = table["alpha"].drop_duplicates()
+    alpha = alphas.iloc[int((alphas - 0.5).abs().to_numpy().argmin())]
+    shown = table[(table["split"] == split) & (table["alpha"] == alpha)]
+    experiments = list(shown.groupby(["experiment_a", "experiment_b"], sort=False))
+    matchers, layers = (list(dict.fromkeys(shown[name])) for name in ("match", "layer"))
+    with style():
+        wide = max(2.8, 0.4 * len(layers))
+        figure = Figure(figsize=(1.4 + wide * len(matchers), 0.8 + 2.5 * len(experiments)))
+        axes = figure.subplots(len(experiments), len(matchers), sharey=True, squeeze=False)
+        for row, (names, part) in zip(axes, experiments, strict=True):
+            for place, match in zip(row, matchers, strict=True):
+                _panel(place, part[part["match"] == match])
+                title = " and ".join(dict.fromkeys(map(str, names)))
+                place.set_title(f"{title}\nmatch={match}", wrap=True)
+            row[0].set_ylabel(f"{split} loss at alpha {alpha:.3g}")
+        for place in axes[-1]:
+            place.set_xlabel("hidden states averaged behind")
+        axes.flat[0].set_ylim(bottom=min(0.0, float(shown["loss"].min())))
+        axes[0, -1].legend(title="rest of")
+    return figure
+
+
+def _panel(place: Axes, part: pd.DataFrame) -> None:
+    layers = list(dict.fromkeys(part["layer"]))
+    keys = [name for name in part.columns if name.startswith(("experiment", "seed", "epoch"))]
+    for (head, name), colour, dashes in zip(_NAMES.items(), _COLOURS, cycle(_DASHES), strict=False):
+        # The ends are the line and the ensemble, whatever goes on; one end of A and of B is the ensemble.
+        own = part[(part["head"] == head) | ((part["layer"] == "output") & (head != "mean"))]
+        for _, curve in own.groupby(keys):
+            places = [layers.index(layer) for layer in curve["layer"]]
+            place.plot(places, curve["loss"], color=colour, linewidth=0.6, alpha=0.45)
+        points = [
+            (layers.index(str(layer)), estimate(at["loss"])) for layer, at in own.groupby("layer", sort=False)
+        ]
+        places = [index for index, _ in points]
+        place.plot(places, [one.mean for _, one in points], color=colour, linestyle=dashes, label=name)
+        if points and points[0][1].low == points[0][1].low:
+            low, high = [one.low for _, one in points], [one.high for _, one in points]
+            place.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+    named = {"input": "nothing\n(the line)", "output": "outputs\n(ensemble)"}
+    place.set_xticks(range(len(layers)), [named.get(layer, layer) for layer in layers])
+    place.tick_params(axis="x", rotation=90 if len(layers) > 5 else 0)
