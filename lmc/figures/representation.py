@@ -34,7 +34,7 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
     experiments = list(shown.groupby(["experiment_a", "experiment_b"], sort=False))
     matchers, layers = (list(dict.fromkeys(shown[name])) for name in ("match", "layer"))
     with style():
-        wide = max(2.8, 0.4 * len(layers))
+        wide = max(3.3, 0.4 * len(layers))
         figure = Figure(figsize=(1.4 + wide * len(matchers), 0.8 + 2.5 * len(experiments)))
         axes = figure.subplots(len(experiments), len(matchers), sharey=True, squeeze=False)
         for row, (names, part) in zip(axes, experiments, strict=True):
@@ -54,7 +54,7 @@ def _panel(place: Axes, part: pd.DataFrame) -> None:
     layers = list(dict.fromkeys(part["layer"]))
     keys = [name for name in part.columns if name.startswith(("experiment", "seed", "epoch"))]
     for (head, name), colour, dashes in zip(_NAMES.items(), _COLOURS, cycle(_DASHES), strict=False):
-        # The ends are the line and the ensemble, whatever goes on; one end of A and of B is the ensemble.
+        # Every head ends at the ensemble, where nothing is left to go on with.
         own = part[(part["head"] == head) | ((part["layer"] == "output") & (head != "mean"))]
         for _, curve in own.groupby(keys):
             places = [layers.index(layer) for layer in curve["layer"]]

@@ -3,57 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from lmc.core.errors import SettingError
+from lmc.core.errors import LmcError
 from lmc.core.statistics import Estimate, estimate
 from lmc.core.tables import concatenate, frame
 from lmc.data import Dataset
+from lmc.jobs.aligned import Aligned, named_split
 from lmc.jobs.alignment import Matcher
+from lmc.jobs.gap import breaking_layer, gap_table
 from lmc.jobs.loading import use_device
 from lmc.jobs.match import match_tables
 from lmc.jobs.naming import job_folder
 from lmc.jobs.outcome import Outcome, Summary, Talk
 from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
 from lmc.jobs.pairs import pair_sets
-from lmc.jobs.path import alpha_list, barrier_table, scan_pair
+from lmc.jobs.path import alpha_list, barrier_table, scan_aligned
 from lmc.jobs.settings import Check
+from lmc.jobs.verdict import ALIGNED, judge
 from lmc.store import results
 from lmc.store.files import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ALIGNED = ("activation", "identifiability")
-NO_ALIGNMENT, ALIGNMENT, NOT_MERGEABLE = "needs no alignment", "needs alignment", "not linearly mergeable"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A verdict with its reasons.
-
-    ``certain``: whether every interval lies on one side of the threshold; with fewer than three pairs,
-    whether every value does.
-    """
-
-    verdict: str
-    certain: bool
-    sentence: str
+WHOLE = "*"
 
 
 def run(settings: Check, talk: Talk) -> Outcome:
-    """Match and scan every pair, unaligned and aligned; tables ``check``, ``barrier``, ``match``, ``path``."""
+    """Match, scan and take apart every pair, unaligned and aligned.
+
+    Tables ``check``, ``barrier``, ``match``, ``path`` and ``gap``, the last at alpha 1/2.
+    """
     matchers = {name: Matcher.bind({"name": name}) for name in ("none", *ALIGNED)}
     sets = pair_sets(settings, talk)
     folder, record = job_folder("check", settings, [opened for pairs in sets for opened in pairs.runs])
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
     alphas = alpha_list(settings.alphas)
-    parts: dict[str, list[pd.DataFrame]] = {"path": [], "match": []}
+    parts: dict[str, list[pd.DataFrame]] = {"path": [], "gap": [], "match": []}
     gained: dict[tuple[str, str], float] = {}
     steps = sum(len(pairs.pairs) for pairs in sets) * len(matchers)
     with talk.progress("checking", steps) as bar:
@@ -62,7 +53,9 @@ def run(settings: Check, talk: Talk) -> Outcome:
             parts["match"].append(match_tables(lineup)["match"])
             for a, b in lineup.pairs:
                 for matcher in matchers.values():
-                    parts["path"].append(scan_pair(lineup, a, b, matcher, alphas, None))
+                    pair = Aligned.of(lineup, a, b, matcher)
+                    parts["path"].append(scan_aligned(pair, alphas, None))
+                    parts["gap"].append(gap_table(pair, [0.5], settings.split))
                     bar.advance()
                 names = (lineup.runs[a].run.experiment.name, lineup.runs[b].run.experiment.name)
                 gained[names] = chance(lineup.dataset, settings.split)
@@ -75,10 +68,7 @@ def run(settings: Check, talk: Talk) -> Outcome:
 
 def chance(dataset: Dataset, split: str) -> float:
     """The mean loss on a split of the best constant output on the training data."""
-    if not len(dataset.splits[split]):
-        there = ", ".join(name for name, part in dataset.splits.items() if len(part))
-        raise SettingError(f"split={split}: the data have none", f"there are: {there}")
-    seen, wanted = dataset.train.targets, dataset.splits[split].targets
+    seen, wanted = dataset.train.targets, named_split(dataset, split).targets
     if not seen.is_floating_point():
         counts = torch.bincount(seen[seen >= 0].flatten(), minlength=dataset.outputs).double()
         constant = ((counts + 1) / (counts + 1).sum()).log()
@@ -102,26 +92,38 @@ def _judge(
     for names, part in tables["match"].groupby(["experiment_a", "experiment_b"], sort=False):
         which = dict(zip(("experiment_a", "experiment_b"), map(str, names), strict=True))
         own = {kind: _of(table, which) for kind, table in tables.items()}
-        found = _quantities(own, settings.split, gained[which["experiment_a"], which["experiment_b"]])
-        finding = judge(found, settings)
+        constant = gained[which["experiment_a"], which["experiment_b"]]
+        found = _quantities(own, settings.split, constant)
+        title = " and ".join(dict.fromkeys(which.values()))
+        if not found["gained"].mean > 0:
+            loss = found["loss"].mean
+            raise LmcError(
+                f"{title}: loss {loss:.3g} on {settings.split}, {constant:.3g} of a constant output",
+                "barriers are judged by what training gained",
+            )
+        gaps = _gap_quantities(own["gap"])
+        layers = {name: layer for name, (layer, _) in gaps.items()}
+        finding = judge(found, settings.low, settings.identifiable)
+        found.update({name: value for name, (_, value) in gaps.items()})
         pairs = len(set(run_pairs(part)))
+        verdict = {**which, "verdict": finding.verdict, "certain": finding.certain, "pairs": pairs}
         rows += [
             {
-                **which,
-                "verdict": finding.verdict,
-                "certain": finding.certain,
-                "quantity": quantity,
+                **verdict,
+                "quantity": name,
+                "layer": layers.get(name, WHOLE),
                 "mean": value.mean,
                 "low": value.low,
                 "high": value.high,
-                "pairs": pairs,
             }
-            for quantity, value in found.items()
+            for name, value in found.items()
         ]
-        title = " and ".join(dict.fromkeys(which.values())) + f": {finding.verdict}"
-        lines = [{"": _LABELS[quantity], " ": _shown(quantity, value)} for quantity, value in found.items()]
-        notes = (finding.sentence, f"{pair_count(part)}; {INTERVAL}")
-        shown.append(Summary(title, pd.DataFrame(lines), notes))
+        lines = [
+            {"": _LABELS[name], " ": _shown(name, value), "layer": layers.get(name, "")}
+            for name, value in found.items()
+        ]
+        notes = (f"{finding.sentence}; {_leaving(own['gap'])}", f"{pair_count(part)}; {INTERVAL}")
+        shown.append(Summary(f"{title}: {finding.verdict}", pd.DataFrame(lines), notes))
     return frame("check", rows), shown
 
 
@@ -144,6 +146,12 @@ _LABELS = {
     "identified": "neurons identified in fact",
     "identifiability_ratio": "identifiability ratio",
     "relative_swap_cost": "swap cost over own cost",
+    "cross_term_none": "largest cross term of a layer, as they are",
+    "cross_term_activation": "... aligned by activation",
+    "cross_term_identifiability": "... aligned by identifiability",
+    "feature_gap_none": "largest feature gap of a layer, as they are",
+    "feature_gap_activation": "... aligned by activation",
+    "feature_gap_identifiability": "... aligned by identifiability",
 }
 _SHARES = ("relative_none", "relative_activation", "relative_identifiability", "identifiable", "identified")
 
@@ -160,7 +168,7 @@ def _quantities(tables: Mapping[str, pd.DataFrame], split: str, constant: float)
     path = tables["path"]
     ends = path[(path["split"] == split) & (path["match"] == "none") & path["alpha"].isin([0.0, 1.0])]
     keys = [name for name in path.columns if name.startswith(("experiment", "seed", "epoch"))]
-    loss = ends.groupby(keys, as_index=False, sort=False)["loss"].mean()
+    loss = ends.groupby(keys, as_index=False, sort=False)[["loss"]].mean()
     gain = constant - loss["loss"].to_numpy()
     found = {
         "loss": estimate(loss["loss"], run_pairs(loss)),
@@ -187,43 +195,20 @@ def _quantities(tables: Mapping[str, pd.DataFrame], split: str, constant: float)
     return found
 
 
-def judge(found: Mapping[str, Estimate], settings: Check) -> Finding:
-    """The verdict from relative barriers: below ``settings.low`` counts as none."""
-    none = found["relative_none"]
-    best = min(ALIGNED, key=lambda name: found[f"relative_{name}"].mean)
-    aligned = found[f"relative_{best}"]
-    limit = f"{settings.low:.0%}"
-    if none.mean <= settings.low:
-        verdict, certain = NO_ALIGNMENT, _on_one_side(none, settings.low)
-        why = f"as they are, the barrier is {none.mean:.1%} of what training gained (limit {limit})"
-    elif aligned.mean <= settings.low:
-        verdict = ALIGNMENT
-        certain = _on_one_side(none, settings.low) and _on_one_side(aligned, settings.low)
-        why = f"the barrier falls from {none.mean:.1%} to {aligned.mean:.1%} of what training gained, aligned by {best} (limit {limit})"
-    else:
-        verdict, certain = NOT_MERGEABLE, _on_one_side(aligned, settings.low)
-        why = f"aligned by {best} the barrier still is {aligned.mean:.1%} of what training gained (limit {limit})"
-    return Finding(
-        verdict,
-        certain,
-        f"{why}{_theory(found, settings, verdict)}{'' if certain else '; not certain: some pairs lie on the other side'}",
-    )
+def _gap_quantities(gap: pd.DataFrame) -> dict[str, tuple[str, Estimate]]:
+    """Cross term and feature gap where they are largest in the mean over pairs, by matcher."""
+    found = {}
+    for name in ("cross_term", "feature_gap"):
+        for match in ("none", *ALIGNED):
+            part = gap[gap["match"] == match]
+            means = part.groupby("layer", sort=False)[[name]].mean()
+            layer = str(means.index[int(means[name].to_numpy().argmax())])
+            at = part[part["layer"] == layer]
+            found[f"{name}_{match}"] = (layer, estimate(at[name], run_pairs(at)))
+    return found
 
 
-def _theory(found: Mapping[str, Estimate], settings: Check, verdict: str) -> str:
-    """Whether identifiability says the same (THEORY 4: by cost and in fact must agree)."""
-    by_cost, in_fact = found["identifiable"].mean, found["identified"].mean
-    if by_cost != by_cost:
-        return ""
-    stays = by_cost >= settings.identifiable
-    says = f"; {by_cost:.0%} of the neurons are identifiable by cost, {in_fact:.0%} in fact"
-    if stays and verdict != NO_ALIGNMENT:
-        return says + ", so the theory expects no barrier: it does not hold here"
-    if not stays and verdict == NO_ALIGNMENT and in_fact < settings.identifiable:
-        return says + ": the line is low although neurons could be exchanged"
-    return says
-
-
-def _on_one_side(value: Estimate, limit: float) -> bool:
-    ends = (value.low, value.high) if value.low == value.low else (min(value.values), max(value.values))
-    return (ends[0] <= limit) == (ends[1] <= limit)
+def _leaving(gap: pd.DataFrame) -> str:
+    layer, cross, additivity = breaking_layer(gap[gap["match"] == "none"])
+    measured = f"cross term {cross:.2g}, additivity gap {additivity:.2g}"
+    return f"as they are, the line leaves the mean representation most at {layer} ({measured})"

@@ -65,8 +65,9 @@ def breaking_layer(table: pd.DataFrame) -> tuple[str, float, float]:
         the layer, and its cross term and additivity gap, means over pairs.
     """
     means = table.groupby("layer", sort=False)[["cross_term", "additivity_gap"]].mean()
-    layer = means.sum(axis=1).idxmax()
-    return str(layer), float(means.loc[layer, "cross_term"]), float(means.loc[layer, "additivity_gap"])
+    place = int(means.sum(axis=1).to_numpy().argmax())
+    cross, additivity = means.to_numpy()[place].tolist()
+    return str(means.index[place]), cross, additivity
 
 
 def summaries(table: pd.DataFrame) -> list[Summary]:

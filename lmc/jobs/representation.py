@@ -98,7 +98,7 @@ def summaries(table: pd.DataFrame, split: str) -> list[Summary]:
         for (match, layer, head), group in part.groupby(["match", "layer", "head"], sort=False):
             _, at = nearest_middle(group)
             pairs = run_pairs(at)
-            largest = group.groupby([*keys, "seed_a", "seed_b"], as_index=False, sort=False)["loss"].max()
+            largest = group.groupby([*keys, "seed_a", "seed_b"], as_index=False, sort=False)[["loss"]].max()
             rows.append(
                 {
                     "match": match,

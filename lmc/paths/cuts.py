@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -164,6 +164,7 @@ def _last_cut(
 def _name(layers: Sequence[str], module: str, taken: Collection[str]) -> str:
     if len(layers) == 1:
         return layers[0]
-    shared = os.path.commonprefix([layer.split(".")[:-1] for layer in layers])
-    block = ".".join(shared)
+    paths = [layer.split(".")[:-1] for layer in layers]
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
+    block = ".".join(parts[0] for parts in shared)
     return block if block and block not in taken else module

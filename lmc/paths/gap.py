@@ -112,7 +112,7 @@ def gaps(
     )
 
     def between(seen: Mapping[Point, Sequence[Tensor]]) -> dict[str | Point, Rows]:
-        return {point: Between(*seen[point], alphas) for point in outputs}
+        return {point: Between(seen[point][0], seen[point][1], alphas) for point in outputs}
 
     averaged = points
     if statistics is not None:
@@ -136,7 +136,8 @@ def gaps(
                 here = {point: value[rows] for point, value in known.items()}
                 _, phi = forward(module, part, x, capture=behind, replace=here)
                 for block, own in sums.items():
-                    own.phi(rows, features(phi[block.end]), means[block][rows])
+                    if block.end != block.output:
+                        own.phi(rows, features(phi[block.end]), means[block][rows])
     return {block.layer: own.finish() for block, own in sums.items()}
 
 

@@ -84,7 +84,10 @@ def _means(
 
     def replace(x: Tensor) -> Mapping[str | Point, Rows]:
         seen = captured(module, ends, x, [point, *before])
-        stand_ins = {place: seen[place][0].expand(len(alphas), *seen[place][0].shape) for place in before}
-        return {**stand_ins, point: Between(*seen[point], alphas)}
+        known: dict[str | Point, Rows] = {
+            place: seen[place][0].expand(len(alphas), *seen[place][0].shape) for place in before
+        }
+        known[point] = Between(seen[point][0], seen[point][1], alphas)
+        return known
 
     return replace
