@@ -32,8 +32,8 @@ def draw(table: pd.DataFrame) -> Figure:
     experiments = list(middle.groupby(["experiment_a", "experiment_b"], sort=False))
     matchers, layers = (list(dict.fromkeys(middle[name])) for name in ("match", "layer"))
     with style():
-        wide = max(2.6, 0.4 * len(layers))
-        figure = Figure(figsize=(1.4 + wide * len(matchers), 0.8 + 2.5 * len(experiments)))
+        wide = max(3.0, 0.4 * len(layers))
+        figure = Figure(figsize=(1.4 + wide * len(matchers), 1.1 + 2.5 * len(experiments)))
         axes = figure.subplots(len(experiments), len(matchers), sharey=True, squeeze=False)
         for row, (names, part) in zip(axes, experiments, strict=True):
             for place, match in zip(row, matchers, strict=True):
@@ -41,7 +41,8 @@ def draw(table: pd.DataFrame) -> Figure:
                 title = " and ".join(dict.fromkeys(map(str, names)))
                 place.set_title(f"{title}\nmatch={match}", wrap=True)
             row[0].set_ylabel(f"relative gap at alpha {alpha:.3g}")
-        axes[0, -1].legend()
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure
 
 

@@ -19,7 +19,7 @@ from lmc.jobs.layers import chosen_layers
 from lmc.jobs.outcome import Summary
 from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
 from lmc.models.stack import Point, state_of
-from lmc.paths.cuts import OUTPUTS
+from lmc.paths.cuts import OUTPUTS, decides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,22 +34,22 @@ def chosen_cuts(network: nn.Module, dataset: Dataset, wanted: str | Sequence[str
     Raises:
         SettingError: a pattern matches no layer, or only such as something goes past.
     """
-    there = paths.cuts(network, state_of(network), dataset.train.inputs[:_EXAMPLES])
+    examples = dataset.train.inputs[:_EXAMPLES]
+    there = paths.cuts(network, state_of(network), examples)
     names = [cut.layer for cut in there]
+    until = {layer: cut.layer for cut in there for layer in cut.layers}
+
+    def why(layer: str) -> str:
+        if layer not in until and decides(network, state_of(network), examples, Point(layer, "output")):
+            return f"{layer} gives the outputs, whose mean is the ensemble"
+        return f"something goes past {layer} as far as {until.get(layer, 'the outputs')}"
+
     patterns = [wanted] if isinstance(wanted, str) else list(wanted)
     for pattern in patterns:
-        if any(fnmatchcase(name, pattern) for name in names) or pattern == "*":
-            continue
-        layers = chosen_layers(network, pattern)
-        where = {layer: cut.layer for cut in there for layer in cut.layers}
-        why = "; ".join(
-            f"{layer}: something goes past it as far as {where[layer]}"
-            if layer in where
-            else f"{layer}: what follows is the outputs, the logit ensemble, or reads what goes past it"
-            for layer in layers
-        )
-        choices = ", ".join(names) or "none but the outputs"
-        raise SettingError(f"layers={pattern}: cannot be cut: {why}", f"there are: {choices}")
+        if pattern != "*" and not any(fnmatchcase(name, pattern) for name in names):
+            reasons = "; ".join(map(why, chosen_layers(network, pattern)))
+            choices = ", ".join(names) or "none but the outputs"
+            raise SettingError(f"layers={pattern}: cannot be cut: {reasons}", f"there are: {choices}")
     return [cut for cut in there if any(fnmatchcase(cut.layer, pattern) for pattern in patterns)]
 
 
