@@ -398,3 +398,10 @@ def concatenate(kind: str, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
     listed = [table for table in frames if len(table)]
     return pd.concat(listed, ignore_index=True) if listed else frame(kind, [])
+
+
+def nearest_middle(table: pd.DataFrame) -> tuple[float, pd.DataFrame]:
+    """The alpha of a table that is nearest to 1/2, and the rows at it."""
+    alphas = table["alpha"].drop_duplicates().sort_values()
+    alpha = float(alphas.iloc[int((alphas - 0.5).abs().round(9).to_numpy().argmin())])
+    return alpha, table[table["alpha"] == alpha]

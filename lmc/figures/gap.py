@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
+from lmc.core.tables import nearest_middle
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    alphas = table["alpha"].drop_duplicates()
-    alpha = alphas.iloc[int((alphas - 0.5).abs().to_numpy().argmin())]
-    middle = table[table["alpha"] == alpha]
+    alpha, middle = nearest_middle(table)
     experiments = list(middle.groupby(["experiment_a", "experiment_b"], sort=False))
     matchers, layers = (list(dict.fromkeys(middle[name])) for name in ("match", "layer"))
     with style():

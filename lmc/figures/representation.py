@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
+from lmc.core.tables import nearest_middle
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
     """
     from matplotlib.figure import Figure
 
-    alphas = table["alpha"].drop_duplicates()
-    alpha = alphas.iloc[int((alphas - 0.5).abs().to_numpy().argmin())]
-    shown = table[(table["split"] == split) & (table["alpha"] == alpha)]
+    alpha, shown = nearest_middle(table[table["split"] == split])
     experiments = list(shown.groupby(["experiment_a", "experiment_b"], sort=False))
     matchers, layers = (list(dict.fromkeys(shown[name])) for name in ("match", "layer"))
     with style():

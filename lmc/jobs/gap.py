@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmc import paths
 from lmc.core.statistics import estimate
-from lmc.core.tables import frame
+from lmc.core.tables import frame, nearest_middle
 from lmc.jobs.aligned import Aligned, named_split
 from lmc.jobs.layers import chosen_layers
 from lmc.jobs.outcome import Summary
@@ -46,13 +46,6 @@ def gap_table(
         for place, alpha in enumerate(alphas)
     ]
     return frame("gap", rows)
-
-
-def nearest_middle(table: pd.DataFrame) -> tuple[float, pd.DataFrame]:
-    """The alpha nearest to 1/2, and its rows."""
-    alphas = table["alpha"].drop_duplicates()
-    alpha = float(alphas.iloc[int((alphas - 0.5).abs().to_numpy().argmin())])
-    return alpha, table[table["alpha"] == alpha]
 
 
 def breaking_layer(table: pd.DataFrame) -> tuple[str, float, float]:

@@ -80,6 +80,8 @@ def _check_layers(settings: Path, lineup: Lineup) -> list[paths.Cut]:
         named_split(lineup.dataset, settings.split)
     if settings.gap:
         chosen_layers(lineup.network, settings.layers)
+        if len(alpha_list(settings.alphas)) < 3:
+            raise SettingError(f"alphas={settings.alphas}: at both ends there is no gap", "alphas=3 or more")
     if settings.kind == "line":
         return []
     return chosen_cuts(lineup.network, lineup.dataset, settings.layers)

@@ -11,10 +11,9 @@ from torch import nn
 from lmc import paths
 from lmc.core.errors import SettingError
 from lmc.core.statistics import estimate
-from lmc.core.tables import frame
+from lmc.core.tables import frame, nearest_middle
 from lmc.data import Dataset
 from lmc.jobs.aligned import Aligned
-from lmc.jobs.gap import nearest_middle
 from lmc.jobs.layers import chosen_layers
 from lmc.jobs.outcome import Summary
 from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs

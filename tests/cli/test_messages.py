@@ -26,7 +26,7 @@ CASES = {
     " seeds, mask_seed, init_seed, order_seed, start, name, stack, force, dry_run, training, data, model,"
     " variant)",
     "path pair=all": "pair: unknown key (did you mean pairs? keys: outputs, device, threads, references,"
-    " pairs, mixed, trust, alphas, restatistics, data, match)",
+    " pairs, mixed, trust, alphas, restatistics, kind, gap, layers, split, data, match)",
     "path match.similaritee=x": "match=none has no similaritee (did you mean match.similarity? its keys:"
     " similarity, point)",
     "path data=mnist": "data=mnist: path takes keys of data, not a choice (write data.KEY=VALUE)",

@@ -76,7 +76,11 @@ def test_the_cross_term_needs_moments_alone(make, x):
         inner = lambda v, moment, w: torch.trace(v @ moment @ w.T)  # noqa: E731
         crossing = inner(a - b, own_a + own_b - both - both.T, a - b)
         wanted = gap.cross_terms(
-            torch.tensor(ALPHAS, dtype=torch.float64), crossing, inner(a, own_a, a), inner(b, own_b, b), inner(a, both, b)
+            torch.tensor(ALPHAS, dtype=torch.float64),
+            crossing,
+            inner(a, own_a, a),
+            inner(b, own_b, b),
+            inner(a, both, b),
         )
         torch.testing.assert_close(found.cross_term, wanted, rtol=1e-8, atol=TINY)
 
