@@ -25,5 +25,7 @@ def path(
     lmc path digits-mlp-w match=activation           after alignment
     lmc path digits-mlp-w alphas=11 pairs=all
     lmc path digits-mlp-w/0@0 digits-mlp-w/1@0       between the initialisations
+    lmc path digits-mlp-w gap=true                   which layer breaks the line, and why
+    lmc path digits-mlp-w kind=representation        hidden states averaged in place of weights
     """
     return start(context)

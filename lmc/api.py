@@ -50,7 +50,7 @@ def merge(*references: str, **settings: Any) -> pd.DataFrame:
 
 
 def path(*references: str, **settings: Any) -> pd.DataFrame:
-    """Barriers on the straight line between runs (table ``barrier``; ``path`` holds the curve)."""
+    """Barriers between runs (``barrier``; ``path`` holds the curve), or ``representation``, or ``gap``."""
     return _table("path", references, settings)
 
 

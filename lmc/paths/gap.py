@@ -180,7 +180,7 @@ class _Sums:
         self.apart[rows] += (line - mean).square().sum(dim=(1, 2))
         both_zero = ((line == 0) & (mean == 0)).all(dim=2)
         turned = 1 - nn.functional.cosine_similarity(line, mean, dim=2, eps=1e-150)
-        self.turned[rows] += turned.masked_fill(both_zero, 0).sum(dim=1)
+        self.turned[rows] += turned.clamp(min=0).masked_fill(both_zero, 0).sum(dim=1)
 
     def phi(self, rows: slice, phi: Tensor, mean: Tensor) -> None:
         """Take in phi_m of the mean outputs, (l, samples, n)."""
