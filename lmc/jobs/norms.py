@@ -39,8 +39,8 @@ def fixed_norm(
 ) -> tuple[Tensor, Tensor] | None:
     """Scale and shift of the norm after a layer, as the stored network applies it to these inputs.
 
-    BatchNorm in evaluation and its linear proxy are one scale and shift a neuron. LayerNorm divides by statistics of the whole
-    layer, which are held at the stored network's, so they are one a sample and neuron.
+    BatchNorm in evaluation and its linear proxy are one scale and shift a neuron. LayerNorm divides by
+    statistics of the whole layer, which are held at the stored network's, so they are one a sample and neuron.
 
     Args:
         rows: the layer's inputs (N, d).
