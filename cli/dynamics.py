@@ -18,7 +18,7 @@ def dynamics(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
-    """How runs part or stay together while they train.
+    """How runs part or stay together in training.
 
     \b
     lmc train variant=w training.checkpoints=5       stores every fifth epoch

@@ -23,6 +23,13 @@ class Estimate:
     high: float
     values: tuple[float, ...]
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval, or below three values their range; NaN where there is none."""
+        if not np.isnan(self.low) or not self.values:
+            return self.low, self.high
+        return min(self.values), max(self.values)
+
     def __str__(self) -> str:
         if not self.values or np.isnan(self.mean):
             return "-"

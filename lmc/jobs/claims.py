@@ -87,11 +87,7 @@ def _value(token: str, quantities: Quantities) -> float:
     end = token.partition("@")[2]
     if not end:
         return found.mean
-    # Below three pairs there is no interval, and the extreme values stand for it.
-    value = found.low if end == "low" else found.high
-    if value != value and found.values:
-        return min(found.values) if end == "low" else max(found.values)
-    return value
+    return found.ends[end == "high"]
 
 
 def _show(token: str, quantities: Quantities) -> str:

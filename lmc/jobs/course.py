@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -17,7 +17,6 @@ from lmc.dynamics import WHOLE, tensors_of
 from lmc.jobs.pairs import PairSet
 from lmc.jobs.runs import Opened, pair_columns
 from lmc.models.stack import State
-from lmc.store.experiments import Run
 
 Row = dict[str, Any]
 
@@ -107,35 +106,30 @@ def common_epochs(runs: Sequence[Opened], wanted: Sequence[int] | None) -> list[
     stored = {
         opened.run: {epoch for epoch in opened.run.epochs() if epoch <= opened.epoch} for opened in runs
     }
-    common = sorted(set.intersection(*stored.values()))
-    if wanted is not None:
+    if wanted is None:
+        common = sorted(set.intersection(*stored.values()))
+        named = ", ".join(dict.fromkeys(run.experiment.name for run in stored))
+        given = f"{named}: all runs store {_listed(common)} only"
+    else:
+        common, given = sorted(set(wanted)), f"epochs={list(wanted)}: one epoch"
         for run, there in stored.items():
-            missing = sorted(set(wanted) - there)
+            missing = [epoch for epoch in common if epoch not in there]
             if missing:
                 raise RunReferenceError(
-                    f"{run.reference}: epoch {missing[0]} was never stored", f"stored: {_listed(there)}"
+                    f"{run.reference}: {_listed(missing)} not stored, but {_listed(there)}",
+                    _HOW.format(",".join(map(str, common)).join("[]"), "them"),
                 )
-        common = sorted(set(wanted))
     if len(common) < 2:
-        raise RunReferenceError(_too_few(stored, wanted), _HOW)
+        raise RunReferenceError(f"{given}, two are needed", _HOW.format(5, "every fifth"))
     return common
 
 
-_HOW = "two are needed; lmc train ... training.checkpoints=5 force=true stores every fifth"
+_HOW = "the same lmc train with training.checkpoints={} stores {}"
 
 
-def _too_few(stored: Mapping[Run, set[int]], wanted: Sequence[int] | None) -> str:
-    if wanted is not None:
-        return f"epochs={list(wanted)}: fewer than two epochs"
-    least = min(stored, key=lambda run: len(stored[run]))
-    if len(stored[least]) < 2:
-        return f"{least.reference}: stores {_listed(stored[least])} only"
-    each = "; ".join(f"{run.reference} stores {_listed(there)}" for run, there in stored.items())
-    return f"the runs share fewer than two epochs: {each}"
-
-
-def _listed(epochs: set[int]) -> str:
-    return f"epoch{'s' if len(epochs) != 1 else ''} {', '.join(map(str, sorted(epochs))) or 'none'}"
+def _listed(epochs: Collection[int]) -> str:
+    numbers = ", ".join(map(str, sorted(epochs))) or "none"
+    return f"epoch{'s' if len(epochs) != 1 else ''} {numbers}"
 
 
 def _chosen(wanted: str | Sequence[str], there: Sequence[str]) -> list[str]:

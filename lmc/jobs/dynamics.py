@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from lmc.core.errors import LmcError, SettingError, raise_together
 from lmc.core.tables import concatenate, frame
 from lmc.figures import dynamics as figure
+from lmc.figures import objective
 from lmc.figures.writing import save
 from lmc.jobs import tangents, trends
 from lmc.jobs.alignment import Lineup, Matcher
@@ -34,16 +35,29 @@ if TYPE_CHECKING:
 
 def run(settings: Dynamics, talk: Talk) -> Outcome:
     """Measure every pair over its epochs; tables ``dynamics``, ``match``, ``path`` and ``barrier``."""
-    alphas, matcher = alpha_list(settings.alphas), Matcher.bind(settings.match)
-    if not settings.measures:
-        raise SettingError("measures=[]: nothing to measure", "leave it out for all measures")
+    matcher = Matcher.bind(settings.match)
     device = use_device(settings.device, settings.threads)
-    memory = free_memory(device) / 2 if settings.memory is None else settings.memory * 1e9
     courses = _open(settings, device, talk)
-    works = [_Work(course, settings, matcher, alphas, memory, talk) for course in courses]
+    works = [Work(course, settings, talk) for course in courses]
     runs = [opened for course in courses for opened in course.pairs.runs]
     folder, record = job_folder("dynamics", settings, runs, match=matcher.choice)
     check_writable(folder)
+    tables = measured(works, talk)
+    main = next((kind for kind in ("dynamics", "match") if len(tables[kind])), "barrier")
+    results.write(folder, record, {kind: table for kind, table in tables.items() if len(table)})
+    split = works[0].shown
+    drawn = {"dynamics": figure.draw(tables["dynamics"], tables["match"], tables["barrier"], split)}
+    if len(tables["match"]) or len(tables["barrier"]):
+        drawn["objective"] = objective.draw(tables["match"], tables["barrier"], split)
+    files = [folder / f"{name}.png" for name in drawn]
+    for each, file in zip(drawn.values(), files, strict=True):
+        save(each, file)
+    written = tuple(map(str, [*files, folder]))
+    return Outcome(main, tables, (str(folder),), tuple(summaries(tables, split)), written)
+
+
+def measured(works: Sequence[Work], talk: Talk) -> dict[str, pd.DataFrame]:
+    """The tables of all courses; those that were not asked for are empty."""
     rows: list[Row] = []
     parts: dict[str, list[pd.DataFrame]] = {"match": [], "path": []}
     with talk.progress("measuring", sum(work.steps for work in works)) as bar:
@@ -55,13 +69,7 @@ def run(settings: Dynamics, talk: Talk) -> Outcome:
         "dynamics": frame("dynamics", rows),
         **{kind: concatenate(kind, found) for kind, found in parts.items()},
     }
-    tables["barrier"] = barrier_table(tables["path"])
-    main = next((kind for kind in ("dynamics", "match") if len(tables[kind])), "barrier")
-    results.write(folder, record, {kind: table for kind, table in tables.items() if len(table)})
-    split = works[0].shown
-    save(figure.draw(tables["dynamics"], tables["match"], tables["barrier"], split), folder / "dynamics.png")
-    files = (str(folder / "dynamics.png"), str(folder))
-    return Outcome(main, tables, (str(folder),), tuple(summaries(tables, split)), files)
+    return {**tables, "barrier": barrier_table(tables["path"])}
 
 
 def _open(settings: Dynamics, device: torch.device, talk: Talk) -> list[Course]:
@@ -77,36 +85,34 @@ def _open(settings: Dynamics, device: torch.device, talk: Talk) -> list[Course]:
             name = course.pairs.runs[0].run.experiment.name
             talk.say(
                 f"{name}: epochs {course.epochs[0]} and {course.epochs[1]} only; training with "
-                "training.checkpoints=5 stores every fifth, force=true trains again"
+                "the same lmc train with training.checkpoints=5 stores every fifth"
             )
     return found
 
 
-class _Work:
-    """One course, checked before anything is computed."""
+class Work:
+    """What is to be measured of one course, checked before anything is computed."""
 
-    def __init__(
-        self,
-        course: Course,
-        settings: Dynamics,
-        matcher: Matcher,
-        alphas: list[float],
-        memory: float,
-        talk: Talk,
-    ) -> None:
-        self.course, self.settings, self.memory, self.talk = course, settings, memory, talk
-        self.matcher, self.alphas = matcher, alphas
+    def __init__(self, course: Course, settings: Dynamics, talk: Talk) -> None:
+        self.course, self.settings, self.talk = course, settings, talk
+        self.matcher, self.alphas = Matcher.bind(settings.match), alpha_list(settings.alphas)
+        free = free_memory(course.device) / 2
+        self.memory = free if settings.memory is None else settings.memory * 1e9
+        if not settings.measures:
+            raise SettingError("measures=[]: nothing to measure", "leave it out for all measures")
         self.splits = [name for name in settings.splits if len(course.split(name))]
         if not self.splits:
             there = ", ".join(name for name, part in course.pairs.dataset.splits.items() if len(part))
             raise SettingError(f"splits={settings.splits}: the data have none of them", f"there are: {there}")
         if "cka" in settings.measures:
-            trends.cka_epochs(course, memory)
+            trends.cka_epochs(course, self.memory)
+        name = course.pairs.runs[0].run.experiment.name
         if "ntk" in settings.measures:
-            self.kernels = tangents.plan_kernels(course, settings.ntk_samples, settings.ntk_outputs, memory)
-            talk.say(self.kernels.describe(tangents.count_parameters(course)))
+            self.kernels = tangents.plan_kernels(
+                course, settings.ntk_samples, settings.ntk_outputs, self.memory
+            )
+            talk.say(f"{name}: " + self.kernels.describe(tangents.count_parameters(course)))
         if "linearisation" in settings.measures and batch_norms(course.network):
-            name = course.pairs.runs[0].run.experiment.name
             talk.say(f"{name}: linearised networks keep the running statistics of their own epoch")
 
     @property

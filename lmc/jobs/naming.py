@@ -13,7 +13,7 @@ from lmc.jobs.runs import Opened
 from lmc.jobs.settings import Common, outputs_folder
 from lmc.store.identity import differing, experiment_name, fingerprint, stem_of
 
-_ELSEWHERE = ("outputs", "device", "threads", "references", "trust", "data", "force", "name")
+_ELSEWHERE = ("outputs", "device", "threads", "references", "trust", "data", "force", "name", "memory")
 
 
 @dataclass(frozen=True)

@@ -1,96 +1,80 @@
-"""What ``lmc dynamics`` says to people: a line an epoch, means over pairs or runs with intervals."""
+"""What ``lmc dynamics`` says to people: a line a measure, means over pairs or runs with intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate
-from lmc.figures.dynamics import BETWEEN, FIRST, PAIR, PREVIOUS, WHOLE, series
+from lmc.figures.series import BETWEEN, FIRST, PREVIOUS, WHOLE, over_epochs, series
 from lmc.jobs.outcome import Summary
-from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
+from lmc.jobs.pairing import pair_count
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_Columns = Mapping[str, tuple[str, str | None]]
+_EPOCHS = 4
 # Heading: the quantity and its line (None: the mean over layers).
-_BETWEEN: _Columns = {
-    "update cosine": ("update cosine", WHOLE),
+_PAIRS: dict[str, tuple[str, str | None]] = {
+    "cosine of updates": ("update cosine", WHOLE),
     "distance": ("distance", WHOLE),
-    "CKA": ("CKA", None),
+    "CKA (mean over layers)": ("CKA", None),
     "NTK alignment": ("NTK alignment", BETWEEN),
     "NTK distance": ("NTK distance", BETWEEN),
-}
-_OVER: _Columns = {
-    "distance from the first": ("distance from the first", WHOLE),
-    "CKA with the last": ("CKA with the last", None),
-    "NTK alignment with the first": ("NTK alignment", FIRST),
-    "with the previous": ("NTK alignment", PREVIOUS),
-}
-_LINEAR: _Columns = {
-    "at the first: agreement": ("linearisation agreement", FIRST),
-    "missed": ("linearisation error", FIRST),
-    "at the previous: agreement": ("linearisation agreement", PREVIOUS),
-    "missed there": ("linearisation error", PREVIOUS),
-}
-_NEURONS: _Columns = {
-    "optimal": ("objective", "optimal"),
-    "identity": ("objective", "identity"),
-    "random": ("objective", "random"),
+    "similarity, optimal (mean over layers)": ("objective", "optimal"),
+    "similarity, identity": ("objective", "identity"),
+    "similarity, random": ("objective", "random"),
     "identifiability ratio": ("identifiability ratio", None),
     "identifiable by cost": ("identifiable by cost", None),
-    "swap / own cost": ("swap / own cost", None),
+    "swap cost / own cost": ("swap / own cost", None),
+}
+_RUNS: dict[str, tuple[str, str | None]] = {
+    "distance from the first epoch": ("distance from the first", WHOLE),
+    "CKA with the last (mean over layers)": ("CKA with the last", None),
+    "NTK alignment with the first": ("NTK alignment", FIRST),
+    "NTK alignment with the previous": ("NTK alignment", PREVIOUS),
+    "linearised at the first: same predictions": ("linearisation agreement", FIRST),
+    "linearised at the first: change missed": ("linearisation error", FIRST),
+    "linearised at the previous: change missed": ("linearisation error", PREVIOUS),
 }
 
 
 def summaries(tables: Mapping[str, pd.DataFrame], split: str) -> list[Summary]:
-    """Per experiment: between runs, each run over time, its linearisation, and the neurons with the barrier.
+    """Per experiment, a line a measure with some of its epochs.
 
     Args:
         split: of predictions and barriers.
     """
     table = series(tables["dynamics"], tables["match"], tables["barrier"], split)
-    found = []
-    for name, part in table.groupby("experiment", sort=False):
-        aligned = part[part["quantity"] == "barrier"]["line"].unique()
-        barriers = {
-            f"{split} barrier" + ("" if each == "none" else f", {each}"): ("barrier", str(each))
-            for each in aligned
-        }
-        agreement = {f"{split} agreement": ("agreement", split)}
-        found += [
-            _lines(f"{name}: between runs", part, {**agreement, **_BETWEEN}, over="pairs"),
-            _lines(f"{name}: each run over time", part, _OVER, over="runs"),
-            _lines(f"{name}: linearised, {split} split", part, _LINEAR, over="runs"),
-            _lines(f"{name}: neurons and loss barrier", part, {**_NEURONS, **barriers}, over="pairs"),
-        ]
-    return [summary for summary in found if len(summary.table)]
+    return [_summary(str(name), part, split) for name, part in table.groupby("experiment", sort=False)]
 
 
-def _lines(title: str, part: pd.DataFrame, headings: _Columns, over: str) -> Summary:
+def _summary(name: str, part: pd.DataFrame, split: str) -> Summary:
     import pandas as pd
 
-    wanted = {
-        heading: part[(part["quantity"] == quantity) & ((part["line"] == line) | (line is None))]
-        for heading, (quantity, line) in headings.items()
+    barriers = part[part["quantity"] == "barrier"]["line"].unique()
+    headings: dict[str, tuple[str, str | None]] = {
+        f"{split}: same predictions": ("agreement", split),
+        **_PAIRS,
+        **{f"{split} loss barrier, {match}": ("barrier", str(match)) for match in barriers},
+        **_RUNS,
     }
-    wanted = {heading: own for heading, own in wanted.items() if own["value"].notna().any()}
-    if not wanted:
-        return Summary(title, pd.DataFrame())
-    used = pd.concat(list(wanted.values()))
+    epochs = sorted(part["epoch"].unique())
+    several = sorted({round(place * (len(epochs) - 1) / (_EPOCHS - 1)) for place in range(_EPOCHS)})
+    some = [epochs[place] for place in several]
     rows = []
-    for epoch in sorted(used["epoch"].unique()):
-        row = {"epoch": str(epoch)}
-        for heading, own in wanted.items():
-            at = own[own["epoch"] == epoch]
-            means = at.groupby(PAIR, sort=False, as_index=False)["value"].mean()
-            row[heading] = str(estimate(means["value"], run_pairs(means) if over == "pairs" else None))
-        rows.append(row)
-    runs = len(used[["experiment_a", "seed_a"]].drop_duplicates())
-    several = pair_count(used) if over == "pairs" else f"{runs} run{'s' if runs != 1 else ''}"
-    notes = [f"{several}; {INTERVAL.replace('pairs', over)}"]
-    layered = [name for name in wanted if headings[name][1] is None or headings[name][0] == "objective"]
-    if layered:
-        notes.append(f"means over layers: {', '.join(layered)}")
-    return Summary(title, pd.DataFrame(rows), tuple(notes))
+    for heading, (quantity, line) in headings.items():
+        own = part[(part["quantity"] == quantity) & ((part["line"] == line) | (line is None))]
+        found = dict(over_epochs(own))
+        if found:
+            cells = {f"epoch {epoch}": str(found.get(epoch, "-")) for epoch in some}
+            rows.append({"": heading, "over": "runs" if heading in _RUNS else "pairs", **cells})
+    runs = len(
+        pd.concat(
+            [part[[f"experiment_{side}", f"seed_{side}"]].set_axis([0, 1], axis=1) for side in "ab"]
+        ).drop_duplicates()
+    )
+    pairs = part[(part["seed_a"] != part["seed_b"]) | (part["experiment_a"] != part["experiment_b"])]
+    notes = [f"{pair_count(pairs)} of {runs} runs; mean [95 % bootstrap], or the values below three"]
+    if len(some) < len(epochs):
+        notes.append(f"{len(some)} of {len(epochs)} epochs; all are in the tables and the figures")
+    return Summary(name, pd.DataFrame(rows), tuple(notes))

@@ -101,9 +101,9 @@ def _moments(x, y, parts=1):
 def test_cka_is_the_explicit_formula(rng):
     x, mix = torch.randn(40, 5, generator=rng, dtype=torch.float64), torch.randn(5, 5, generator=rng).double()
     y = torch.tanh(x @ mix) + 3
-    k, l = (each @ each.T for each in (x - x.mean(0), y - y.mean(0)))
+    own, other = (each @ each.T for each in (x - x.mean(0), y - y.mean(0)))
     centre = torch.eye(40, dtype=torch.float64) - 1 / 40
-    hsic = [torch.trace(a @ centre @ b @ centre) for a, b in ((k, l), (k, k), (l, l))]
+    hsic = [torch.trace(a @ centre @ b @ centre) for a, b in ((own, other), (own, own), (other, other))]
     found = cka(_moments(x, y), 0, 1)
     assert found == pytest.approx(float(hsic[0] / (hsic[1] * hsic[2]).sqrt()), abs=1e-12)
     assert found == pytest.approx(cka(_moments(x, y, parts=7), 0, 1), abs=1e-12)

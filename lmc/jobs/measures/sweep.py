@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.statistics import Estimate, rank_correlation
+from lmc.core.statistics import rank_correlation
 from lmc.jobs.measures.measured import Definition, Quantities
 from lmc.jobs.plan import Plan
 
@@ -28,16 +28,10 @@ def curves(
         where = {"series": series, "x": getattr(plan.settings, group)[key]}
         values = {match: found[case, "barrier", match] for match in matchers}
         values[RATIO] = found[case, "identifiability_ratio", "mean"]
-        rows += [{**where, "curve": name, **_range(value)} for name, value in values.items()]
+        for name, value in values.items():
+            low, high = value.ends
+            rows.append({**where, "curve": name, "mean": value.mean, "low": low, "high": high})
     return pd.DataFrame(rows)
-
-
-def _range(value: Estimate) -> dict[str, float]:
-    """The interval, or below three values their range."""
-    if value.low == value.low:
-        return {"mean": value.mean, "low": value.low, "high": value.high}
-    ends = value.values or (float("nan"),)
-    return {"mean": value.mean, "low": min(ends), "high": max(ends)}
 
 
 def rank_correlations(swept: pd.DataFrame) -> Quantities:
