@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from lmc.core.tables import frame
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+_WIDTH = 26
 _ROWS = {"objective": ("mean similarity", "similarity along"), "barrier": ("loss barrier", "aligned by")}
 
 
@@ -36,7 +38,7 @@ def draw(match: pd.DataFrame, barrier: pd.DataFrame, split: str = "test") -> Fig
         for (name, part), column in zip(panels, axes.T, strict=False):
             for quantity, place in zip(rows, column, strict=False):
                 curves(place, part[part["quantity"] == quantity])
-            column[0].set_title(str(name), wrap=True)
+            column[0].set_title(fill(str(name), _WIDTH))
             column[-1].set_xlabel("epoch")
         for quantity, row in zip(rows, axes, strict=False):
             label, legend = _ROWS[quantity]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from lmc.jobs.measures.barriers import barriers
 from lmc.jobs.measures.coherence import coherence
+from lmc.jobs.measures.dynamics import dynamics
 from lmc.jobs.measures.measured import Measured
 from lmc.jobs.measures.prediction import prediction
 from lmc.jobs.measures.ridge import ridge
@@ -19,4 +20,5 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "swap_costs": swap_costs,
     "prediction": prediction,
     "ridge": ridge,
+    "dynamics": dynamics,
 }

@@ -10,7 +10,7 @@ from lmc.core.statistics import Estimate
 from lmc.jobs.alignment import Lineup, Matcher
 from lmc.jobs.loading import use_device
 from lmc.jobs.outcome import Summary, Talk
-from lmc.jobs.pairs import make_pairs
+from lmc.jobs.pairs import PairSet, make_pairs
 from lmc.jobs.plan import Plan
 from lmc.jobs.runs import Opened
 
@@ -32,12 +32,17 @@ class Measured:
     figure: Figure
 
 
-def lineup(plan: Plan, definition: Definition, matcher: Matcher, talk: Talk) -> Lineup:
-    """The runs of a case, paired as the experiment says."""
+def pair_set(plan: Plan, definition: Definition) -> PairSet:
+    """The runs of a case at their last epoch, paired as the experiment says."""
     opened = [Opened(plan.experiment.run(seed), plan.training.epochs) for seed in plan.seeds]
-    device = use_device(plan.settings.device, plan.settings.threads)
     moved = {"path": plan.settings.data["path"]} if plan.settings.data.get("path") else {}
-    return make_pairs(opened, definition.get("pairs", "disjoint"), False, moved).lineup(matcher, device, talk)
+    return make_pairs(opened, definition.get("pairs", "disjoint"), False, moved)
+
+
+def lineup(plan: Plan, definition: Definition, matcher: Matcher, talk: Talk) -> Lineup:
+    """The runs of a case, ready to be matched."""
+    device = use_device(plan.settings.device, plan.settings.threads)
+    return pair_set(plan, definition).lineup(matcher, device, talk)
 
 
 def interval_note(runs: int, what: str) -> str:
