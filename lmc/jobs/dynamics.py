@@ -165,8 +165,7 @@ class Work:
             if "barrier" in wanted:
                 for a, b in lineup.pairs:
                     for matcher in unaligned_and(self.matcher):
-                        table = scan_pair(lineup, a, b, matcher, self.alphas, None)
-                        yield "path", table[table["split"].isin(self.splits)]
+                        yield "path", scan_pair(lineup, a, b, matcher, self.alphas, None, self.splits)
                 bar.advance()
 
     def _groups(self, lineup: Lineup) -> Groups:

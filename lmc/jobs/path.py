@@ -33,6 +33,7 @@ from lmc.store.files import check_writable
 if TYPE_CHECKING:
     import pandas as pd
 
+SPLITS = ("train", "val", "test")
 BARRIERS = [name for name in columns("barrier") if name.endswith(("barrier", "barrier_max", "drop"))]
 
 
@@ -134,17 +135,26 @@ def alpha_list(alphas: int | list[float]) -> list[float]:
 
 
 def scan_pair(
-    lineup: Lineup, a: int, b: int, matcher: Matcher, alphas: Sequence[float], restatistics: bool | None
+    lineup: Lineup,
+    a: int,
+    b: int,
+    matcher: Matcher,
+    alphas: Sequence[float],
+    restatistics: bool | None,
+    splits: Sequence[str] = SPLITS,
 ) -> pd.DataFrame:
-    """The table ``path`` of one pair under one matcher."""
-    return scan_aligned(Aligned.of(lineup, a, b, matcher), alphas, restatistics)
+    """The table ``path`` of one pair under one matcher, on the splits that have samples."""
+    return scan_aligned(Aligned.of(lineup, a, b, matcher), alphas, restatistics, splits)
 
 
-def scan_aligned(pair: Aligned, alphas: Sequence[float], restatistics: bool | None) -> pd.DataFrame:
+def scan_aligned(
+    pair: Aligned, alphas: Sequence[float], restatistics: bool | None, splits: Sequence[str] = SPLITS
+) -> pd.DataFrame:
     """The table ``path`` of one aligned pair."""
     task, statistics = pair.dataset.task, pair.statistics(restatistics)
+    chosen = {name: split for name, split in pair.splits.items() if name in splits}
     found = paths.scan(
-        pair.network, pair.a, pair.b, alphas, pair.splits, task.losses, task.correct, statistics
+        pair.network, pair.a, pair.b, alphas, chosen, task.losses, task.correct, statistics
     )
     rows = [
         {**pair.which, "split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
