@@ -16,6 +16,11 @@ from lmc.jobs.course import Course, Row
 from lmc.recording.evaluation import activation_size
 
 
+def readable(size: float) -> str:
+    """Bytes as people read them."""
+    return f"{size / 1e9:.2g} GB" if size >= 1e8 else f"{size / 1e6:.2g} MB"
+
+
 @dataclass(frozen=True)
 class KernelPlan:
     """The rows of a kernel, how many of them have their Jacobian in memory at once, and bytes in all."""
@@ -30,7 +35,7 @@ class KernelPlan:
         shape = f"{count} input{'s' if count != 1 else ''} x {len(self.rows.outputs)} outputs"
         parts = len(self.rows.blocks(self.most))
         several = f" in {parts} parts" if parts > 1 else ""
-        return f"NTK: {shape}, {parameters} weights{several}: up to {self.bytes / 1e9:.2f} GB of memory"
+        return f"NTK: {shape}, {parameters} weights{several}: up to {readable(self.bytes)} of memory"
 
 
 def plan_kernels(course: Course, samples: int, outputs: int, memory: float) -> KernelPlan:
@@ -54,7 +59,7 @@ def plan_kernels(course: Course, samples: int, outputs: int, memory: float) -> K
     if needed + least * row > memory:
         raise SettingError(
             f"measures=ntk: {len(rows)} gradients of {parameters} weights take at least "
-            f"{(needed + least * row) / 1e9:.2g} GB, {memory / 1e9:.2g} GB may be used",
+            f"{readable(needed + least * row)}, {readable(memory)} may be used",
             _that_fits(outputs, row, kernels, memory),
         )
     most = min(len(rows), int((memory - needed) // row))
