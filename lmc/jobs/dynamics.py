@@ -104,6 +104,9 @@ class Work:
         if not self.splits:
             there = ", ".join(name for name, part in course.pairs.dataset.splits.items() if len(part))
             raise SettingError(f"splits={settings.splits}: the data have none of them", f"there are: {there}")
+        self.groups = Groups(())
+        if "objective" in settings.measures or self.matcher.choice.name != "none":
+            self.groups = self._groups(course.pairs.lineup(self.matcher, course.device, talk))
         if "cka" in settings.measures:
             trends.cka_epochs(course, self.memory)
         name = course.pairs.runs[0].run.experiment.name
@@ -153,12 +156,9 @@ class Work:
     def aligned(self, bar: Bar) -> Iterator[tuple[str, pd.DataFrame]]:
         """Tables ``match`` and ``path`` of every epoch."""
         wanted = {"objective", "barrier"} & set(self.settings.measures)
-        groups: Groups | None = None
         for epoch in self.course.epochs if wanted else ():
             lineup = self.course.at(epoch).lineup(self.matcher, self.course.device, self.talk)
-            if groups is None:
-                groups = self._groups(lineup)
-            lineup.groups = groups
+            lineup.groups = self.groups
             if "objective" in wanted:
                 yield "match", match_tables(lineup)["match"]
                 bar.advance()
