@@ -48,6 +48,7 @@ def draw(dynamics: pd.DataFrame, match: pd.DataFrame, barrier: pd.DataFrame, spl
         split: of predictions and barriers; the first there is, if the tables lack it.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     table = series(dynamics, match, barrier, split).dropna(subset="value")
     several = table["experiment"].nunique() > 1
@@ -70,6 +71,7 @@ def draw(dynamics: pd.DataFrame, match: pd.DataFrame, barrier: pd.DataFrame, spl
             bottom, top = limits
             place.set_ylim(min(0, place.get_ylim()[0]) if bottom is None else bottom, top)
             place.xaxis.set_tick_params(labelbottom=True)
+            place.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             if not several:
                 place.legend(fontsize=6, handlelength=1.4)
         for place in axes.flat[len(panels) :]:

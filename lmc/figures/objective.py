@@ -28,6 +28,7 @@ def draw(match: pd.DataFrame, barrier: pd.DataFrame, split: str = "test") -> Fig
         split: of the barriers; the first there is, if the table lacks it.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     table = series(frame("dynamics", []), match, barrier, split).dropna(subset="value")
     rows = [quantity for quantity in _ROWS if (table["quantity"] == quantity).any()]
@@ -40,6 +41,7 @@ def draw(match: pd.DataFrame, barrier: pd.DataFrame, split: str = "test") -> Fig
                 curves(place, part[part["quantity"] == quantity])
             column[0].set_title(fill(str(name), _WIDTH))
             column[-1].set_xlabel("epoch")
+            column[-1].xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for quantity, row in zip(rows, axes, strict=False):
             label, legend = _ROWS[quantity]
             row[0].set_ylabel(label)

@@ -84,7 +84,7 @@ def _open(settings: Dynamics, device: torch.device, talk: Talk) -> list[Course]:
         if len(course.epochs) == 2 and settings.epochs is None:
             name = course.pairs.runs[0].run.experiment.name
             talk.say(
-                f"{name}: epochs {course.epochs[0]} and {course.epochs[1]} only; training with "
+                f"{name}: epochs {course.epochs[0]} and {course.epochs[1]} only; "
                 "the same lmc train with training.checkpoints=5 stores every fifth"
             )
     return found
@@ -105,7 +105,8 @@ class Work:
             there = ", ".join(name for name, part in course.pairs.dataset.splits.items() if len(part))
             raise SettingError(f"splits={settings.splits}: the data have none of them", f"there are: {there}")
         self.groups = Groups(())
-        if "objective" in settings.measures or self.matcher.choice.name != "none":
+        aligned = "barrier" in settings.measures and self.matcher.choice.name != "none"
+        if "objective" in settings.measures or aligned:
             self.groups = self._groups(course.pairs.lineup(self.matcher, course.device, talk))
         if "cka" in settings.measures:
             trends.cka_epochs(course, self.memory)
@@ -173,7 +174,7 @@ class Work:
         try:
             return lineup.groups
         except LmcError as error:
-            if self.matcher.choice.name != "none":
+            if self.matcher.choice.name != "none" or set(self.settings.measures) == {"objective"}:
                 raise
             self.talk.say(f"warning: {lineup.runs[0].run.experiment.name}: no matching objective, {error}")
             return Groups(())
