@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -106,3 +108,16 @@ def rng():
     import torch
 
     return torch.Generator().manual_seed(20)
+
+
+@pytest.fixture
+def shared_data():
+    """The real sets, where somebody has put them beside the repository."""
+
+    def locate(name):
+        folder = Path(__file__).resolve().parents[2] / "shared" / "data" / name
+        if not folder.is_dir():
+            pytest.skip(f"no {folder}: put the parquet files of {name} there")
+        return str(folder)
+
+    return locate

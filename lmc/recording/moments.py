@@ -178,6 +178,10 @@ def features(captured: Tensor) -> Tensor:
 
 
 def _widths(module: nn.Module, tensors: Mapping[str, Tensor], one: Tensor, sources: Iterable[Source]) -> int:
+    """Doubles that one sample of one run takes on its way."""
     first = {name: tensor[:1] for name, tensor in tensors.items()}
     _, seen = forward(module, first, one, capture={_point(source) for source in sources})
-    return sum(math.prod(read(module, source, seen[_point(source)]).shape[1:]) for source in sources)
+    # All that is captured is held in float32; one source at a time is read, and copied to float64.
+    captured = sum(value.numel() for value in seen.values())
+    widest = max(math.prod(read(module, source, seen[_point(source)]).shape[1:]) for source in sources)
+    return captured // 2 + 3 * widest // 2

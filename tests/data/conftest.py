@@ -1,6 +1,5 @@
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -85,16 +84,3 @@ def write_arxiv():
         return str(folder)
 
     return write
-
-
-@pytest.fixture
-def shared_data():
-    """The real sets, where somebody has put them beside the repository."""
-
-    def locate(name):
-        folder = Path(__file__).resolve().parents[3] / "shared" / "data" / name
-        if not folder.is_dir():
-            pytest.skip(f"no {folder}: put the parquet files of {name} there")
-        return str(folder)
-
-    return locate

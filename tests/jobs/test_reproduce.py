@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,18 +42,27 @@ def test_conditions_that_cannot_be_judged() -> None:
         judge("claim", ["c:barrier:none < 1"], QUANTITIES)
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_experiment_runs_at_its_tiny_size_and_again_from_its_store(name: str, outputs: Path) -> None:
+HEAVY = {"resnet20"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=[pytest.mark.slow] * (each in HEAVY)) for each in names()]
+)
+def test_every_experiment_runs_at_its_tiny_size_and_again_from_its_store(
+    name: str, outputs: Path, shared_data: Callable[[str], str]
+) -> None:
     definition = read(name)
+    source = definition["runs"].get("data", {}).get("name", "digits")
+    own = {"data": {"path": shared_data(source)}} if source in ("mnist", "cifar10") else {}
     for claim in definition["claims"]:
         for condition in claim["conditions"]:
             parse(condition)
-    claims = api.reproduce(name, size="tiny")
+    claims = api.reproduce(name, size="tiny", **own)
     assert claims["claim"].tolist() == [claim["text"] for claim in definition["claims"]]
     (figure,) = outputs.glob(f"reproduce/*/{name}.png")
     assert figure.stat().st_size > 10_000
     stamps = {path: path.stat().st_mtime_ns for path in outputs.glob("train/*/*/*.safetensors")}
-    assert api.reproduce(name, size="tiny").equals(claims)
+    assert api.reproduce(name, size="tiny", **own).equals(claims)
     assert stamps == {path: path.stat().st_mtime_ns for path in outputs.glob("train/*/*/*.safetensors")}
 
 
