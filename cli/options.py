@@ -39,7 +39,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        metavar="table|csv|json|markdown",
+        metavar="table|csv|json|markdown|latex",
         help="How to print the result. Default: table on a terminal, csv when piped.",
     ),
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lmc.jobs.outcome import Outcome, Summary
 
-FORMATS = ("table", "csv", "json", "markdown")
+FORMATS = ("table", "csv", "json", "markdown", "latex")
 NARROWEST_TEXT = 16
 NUMBER = re.compile(r"|[+-]?[\d.]+(e[+-]?\d+)?%?")
 
@@ -46,8 +46,12 @@ def show(outcomes: Sequence[Outcome], format: str | None = None, quiet: bool = F
         for number, summary in enumerate(_summaries(outcomes)):
             out.write("\n" if number else "")
             _print_summary(summary, out)
+    elif format in ("latex", "markdown") and len(outcomes) == 1 and outcomes[0].paper is not None:
+        from . import paper
+
+        out.write(getattr(paper, format)(outcomes[0].paper()))
     elif outcomes:
-        write = {"csv": _csv, "json": _json, "markdown": _markdown}[format]
+        write = {"csv": _csv, "json": _json, "markdown": _markdown, "latex": _latex}[format]
         out.write(write(main_table(outcomes)))
     out.flush()
     if not quiet:
@@ -159,6 +163,16 @@ def _markdown(frame: pd.DataFrame) -> str:
         *zip(*([text_of(value) for value in values.tolist()] for _, values in frame.items())),
     ]
     return "".join("| " + " | ".join(_cell(cell) for cell in row) + " |\n" for row in rows)
+
+
+def _latex(frame: pd.DataFrame) -> str:
+    from lmc.core.tabulation import Row, Tabulated
+
+    from .paper import latex
+
+    columns = [[text_of(value) for value in values.tolist()] for _, values in frame.items()]
+    rows = tuple(Row(row, (), ()) for row in zip(*columns))
+    return latex(Tabulated(tuple(map(str, frame.columns)), (), rows, {}, ()))
 
 
 def _cell(text: str) -> str:

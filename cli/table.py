@@ -22,10 +22,12 @@ def table(
     Restricted to the jobs that speak of the references, if any are given.
 
     The first word is the kind: history, path, barrier, match, neuron, ...
+    As latex or markdown it is a table for a paper: means with their intervals, the best in bold.
 
     \b
     lmc table barrier                                every barrier there is
     lmc table history digits-mlp-w --format csv
     lmc table neuron digits-mlp-w --format json
+    lmc table barrier 'digits-*' --format latex columns=loss_barrier where.split=test
     """
     return start(context)

@@ -8,10 +8,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Role = Literal[
+    "key",  # says what a row is of; rows that differ in it are compared
+    "block",  # the same, but numbers are compared where it agrees
+    "along",  # a block that is the coordinate of a curve
+    "run",  # which run: averaged over, with an interval
+    "unit",  # which part of a run: averaged over within a run
+    "quantity",  # names what the row's mean is of
+    "text",  # words that follow from the numbers
+    "value",  # measured
+    "mean",  # measured and averaged already, as are the next three
+    "low",
+    "high",
+    "pairs",
+]
+
+_ROLES: dict[Role, str] = {
+    "block": "split layer group estimate beta measure since tau delta",
+    "along": "alpha",
+    "run": "seed seed_a seed_b",
+    "unit": "slot neuron partner neuron_a neuron_b",
+    "quantity": "quantity detail",
+    "text": "verdict certain numbers holds",
+    "value": "neurons identifiable identified mutual fixed_points constant_a constant_b admissible inputs "
+    "dimension",
+    "mean": "mean",
+    "low": "low",
+    "high": "high",
+    "pairs": "pairs",
+}
+ROLES: dict[str, Role] = {name: role for role, names in _ROLES.items() for name in names.split()}
+"""What a column of this name is for in a table of means; others are values if float, else keys."""
+
+Direction = Literal["low", "high"]
+
+_BEST: dict[Direction, str] = {
+    "low": "loss loss_barrier loss_barrier_max midpoint_barrier accuracy_barrier relative_accuracy_drop "
+    "barrier barrier_none barrier_activation barrier_identifiability relative_none relative_activation "
+    "relative_identifiability",
+    "high": "accuracy similarity identifiability_ratio identifiable identified relative_swap_cost",
+}
+BEST: dict[str, Direction] = {name: end for end, names in _BEST.items() for name in names.split()}
+"""Which end of a quantity is best; of others neither is."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +65,11 @@ class Column:
     name: str
     dtype: str
     meaning: str
+
+    @property
+    def role(self) -> Role:
+        """What it is for in a table of means."""
+        return ROLES.get(self.name, "value" if self.dtype == "float64" else "key")
 
 
 def _columns(dtype: str, **meanings: str) -> tuple[Column, ...]:

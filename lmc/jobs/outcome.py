@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from lmc.core.tabulation import Tabulated
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Outcome:
 
     ``tables`` are tidy, by kind; ``main`` names the one that is printed as data and returned by the API;
     ``references`` name what was made (``-q``); ``summaries`` are what a person reads on a terminal;
-    ``objective`` is what a searching sweeper minimises.
+    ``objective`` is what a searching sweeper minimises; ``paper`` makes the table of means that takes the
+    place of the main table's rows in a paper.
     """
 
     main: str
@@ -35,6 +38,7 @@ class Outcome:
     summaries: tuple[Summary, ...] = ()
     files: tuple[str, ...] = field(default=())
     objective: float | None = None
+    paper: Callable[[], Tabulated] | None = None
 
 
 class Bar(Protocol):

@@ -300,9 +300,15 @@ class Show(Common):
 
 @dataclass(frozen=True)
 class Table(Common):
-    """Settings of ``lmc table KIND [REFERENCE ...]``; the first reference is the kind."""
+    """Settings of ``lmc table KIND [REFERENCE ...]``; the first reference is the kind.
+
+    ``where``: values that a column must have (``where.split=test``). ``columns``: the quantities wanted;
+    null takes all.
+    """
 
     references: list[str] = field(default_factory=list)
+    columns: str | list[str] | None = None
+    where: Group = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from lmc.core.errors import SettingError
+from lmc.core.errors import LmcError, SettingError, raise_together
 from lmc.core.registry import unknown
+from lmc.core.tables import TABLES
+from lmc.core.tabulation import Tabulated, tabulate
 from lmc.jobs.outcome import Outcome, Summary, Talk
 from lmc.jobs.settings import Table, outputs_folder
 from lmc.store import results
+from lmc.store.identity import stem_of
 from lmc.store.references import resolve
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MADE_BY = {
     "history": "lmc train",
+    "check": "lmc check",
     "path": "lmc path",
     "barrier": "lmc path",
     "representation": "lmc path kind=representation",
@@ -53,7 +62,60 @@ def run(settings: Table, talk: Talk) -> Outcome:
             for selection in resolve(outputs, reference)
             for run in selection.runs
         ]
-    table = results.collect(outputs, kind, names)
+    found = results.collect(outputs, kind, names)
+    narrow = _narrowing(kind, settings, found)
+    table = narrow(found)
     if table.empty:
-        talk.say(f"no stored table {kind} speaks of that; {MADE_BY[kind]} makes it")
-    return Outcome(kind, {kind: table}, (), (Summary(kind, table),))
+        reason = "no stored table" if found.empty else "no row of a stored table"
+        talk.say(f"{reason} {kind} speaks of that; {MADE_BY[kind]} makes it")
+
+    def paper() -> Tabulated:
+        latest = narrow(results.collect(outputs, kind, names, latest=True))
+        return tabulate(kind, latest, short_names(latest))
+
+    return Outcome(kind, {kind: table}, (), (Summary(kind, table),), paper=paper)
+
+
+def short_names(table: pd.DataFrame) -> Callable[[str], str]:
+    """Experiments without the hash, where that still tells those of a table apart."""
+    sides = [name for name in ("experiment", "experiment_a", "experiment_b") if name in table]
+    names = {str(name) for side in sides for name in table[side]}
+    stems = [stem_of(name) for name in names]
+    return lambda name: stem_of(name) if stems.count(stem_of(name)) < 2 else name
+
+
+def _narrowing(kind: str, settings: Table, found: pd.DataFrame) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """What ``where`` and ``columns`` leave of a table.
+
+    Raises:
+        SettingError: a column or quantity that the table does not have; all are named.
+    """
+    declared = {column.name: column for column in TABLES[kind]}
+    wanted = [settings.columns] if isinstance(settings.columns, str) else settings.columns
+    where = {key: _texts(value) for key, value in settings.where.items()}
+    faults: list[LmcError] = [unknown("where", key, declared) for key in where if key not in declared]
+    long = "quantity" in declared
+    if wanted is not None:
+        there = (
+            sorted(found["quantity"].unique())
+            if long
+            else [name for name, column in declared.items() if column.role == "value"]
+        )
+        faults += [unknown("columns", name, there) for name in wanted if name not in there]
+    raise_together(faults)
+
+    def narrow(table: pd.DataFrame) -> pd.DataFrame:
+        for key, texts in where.items():
+            table = table[table[key].astype(str).str.lower().isin(texts)]
+        if wanted is None:
+            return table.reset_index(drop=True)
+        if long:
+            return table[table["quantity"].isin(wanted)].reset_index(drop=True)
+        kept = [name for name, column in declared.items() if column.role != "value" or name in wanted]
+        return table[kept].reset_index(drop=True)
+
+    return narrow
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(each).lower() for each in (value if isinstance(value, list) else [value])]

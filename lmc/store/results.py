@@ -37,11 +37,15 @@ def stored_kinds(outputs: Path) -> list[str]:
     return sorted(found | {kind for kind in IN_RUNS if any(outputs.glob(f"*/*/*/{kind}.parquet"))})
 
 
-def collect(outputs: Path, kind: str, names: Iterable[str] | None) -> pd.DataFrame:
+def collect(
+    outputs: Path, kind: str, names: Iterable[str] | None = None, latest: bool = False
+) -> pd.DataFrame:
     """All stored rows of one kind as one table, each fact once.
 
     Args:
         names: experiments that a row must speak of (both, for a pair); None keeps all.
+        latest: where several jobs measured the same of the same runs (a path with other points), keep what
+            the last of them found, so that a mean counts no pair twice.
     """
     if kind in IN_RUNS:
         paths = [
@@ -52,10 +56,30 @@ def collect(outputs: Path, kind: str, names: Iterable[str] | None) -> pd.DataFra
         ]
     else:
         paths = sorted(outputs.glob(f"*/*/{kind}.parquet"))
-    table = concatenate(kind, map(files.read_table, paths))
+    if latest:
+        paths.sort(key=lambda path: path.stat().st_mtime)
+    table = (
+        _latest(kind, map(files.read_table, paths))
+        if latest
+        else concatenate(kind, map(files.read_table, paths))
+    )
     if names is not None:
         wanted = set(names)
         for column in ("experiment", "experiment_a", "experiment_b"):
             if column in columns(kind):
                 table = table[table[column].isin(wanted)]
     return table.drop_duplicates(ignore_index=True)
+
+
+def _latest(kind: str, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Of rows about the same runs and settings, those of the last table that has any."""
+    import pandas as pd
+
+    listed = [table for table in tables if len(table)]
+    whole = concatenate(kind, listed)
+    same = [column.name for column in TABLES[kind] if column.role in ("key", "block", "run", "quantity")]
+    if len(listed) < 2 or not {"experiment_a", "seed"} & set(same):
+        return whole
+    source = pd.Series([number for number, table in enumerate(listed) for _ in range(len(table))])
+    last = source.groupby([whole[name] for name in same], dropna=False).transform("max")
+    return whole[source == last]

@@ -13,7 +13,7 @@ CASES = {
     "--bad": "--bad: unknown option (see lmc --help)",
     "train --cfg": "Option '--cfg' requires an argument (see lmc --help)",
     "train --cfg x": "--cfg=x: unknown choice (choose from all, hydra, job)",
-    "train --format xml": "--format=xml: unknown choice (choose from csv, json, markdown, table)",
+    "train --format xml": "--format=xml: unknown choice (choose from csv, json, latex, markdown, table)",
     "list --trust": "--trust: unknown option (see lmc list --help)",
     "train --config-dir nope": "--config-dir nope: no such folder",
     "train hydra.searchpath=[nope]": "hydra.searchpath: no such folder: nope",

@@ -1,5 +1,7 @@
 """Tables of many jobs as one."""
 
+import os
+
 import pytest
 
 from lmc.core.tables import columns, frame
@@ -55,3 +57,22 @@ def test_a_row_must_speak_of_the_named_experiments(outputs):
     assert results.collect(outputs, "history", None).experiment.tolist() == ["x", "y"]
     assert results.collect(outputs, "history", ["y"]).experiment.tolist() == ["y"]
     assert [*results.collect(outputs, "path", None).columns] == columns("path")
+
+
+def test_the_latest_of_two_measurements_of_a_pair_stands(outputs):
+    path = outputs / "check" / "three" / "barrier.parquet"
+    again = [_barrier("x", "x", loss_barrier=0.6), _barrier("x", "z", loss_barrier=0.9)]
+    files.write_table(path, frame("barrier", again))
+    assert results.collect(outputs, "barrier").loss_barrier.tolist() == [0.6, 0.9, 0.5, 0.7]
+    assert sorted(results.collect(outputs, "barrier", latest=True).loss_barrier) == [0.6, 0.7, 0.9]
+    os.utime(path, (0, 0))
+    assert sorted(results.collect(outputs, "barrier", latest=True).loss_barrier) == [0.5, 0.7, 0.9]
+
+
+def test_the_curve_of_a_pair_comes_from_one_job(outputs):
+    keys = _barrier("x", "x")
+    for job, points in (("one", (0.0, 0.5, 1.0)), ("two", (0.0, 1.0))):
+        rows = [{**keys, "alpha": alpha, "loss": 0.1, "accuracy": 0.5} for alpha in points]
+        files.write_table(outputs / "path" / job / "path.parquet", frame("path", rows))
+    os.utime(outputs / "path" / "one" / "path.parquet", (0, 0))
+    assert results.collect(outputs, "path", latest=True).alpha.tolist() == [0.0, 1.0]
