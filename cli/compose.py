@@ -102,7 +102,7 @@ def value_faults(command: str, config: DictConfig) -> list[LmcError]:
     import lmc.jobs
 
     try:
-        lmc.jobs.check(command, mapping(config))
+        lmc.jobs.checked(command, mapping(config))
     except LmcError as error:
         return [SettingError(line) for line in str(error).splitlines()]
     return []

@@ -14,7 +14,7 @@ PUBLISHED = ("train", "predict")
 """Commands that take ``experiment=NAME/CASE``: the settings of a published case, beneath the given ones."""
 
 
-def check(command: str, given: Mapping[str, Any]) -> Common:
+def checked(command: str, given: Mapping[str, Any]) -> Common:
     """The settings of ``command``, with its groups checked against their rooms.
 
     Raises:
@@ -39,7 +39,7 @@ def check(command: str, given: Mapping[str, Any]) -> Common:
 
 def run(command: str, given: Mapping[str, Any], talk: Talk | None = None) -> Outcome:
     """Check the settings of ``command`` and carry it out; nothing is written if a setting is wrong."""
-    settings = check(command, given)
+    settings = checked(command, given)
     job = import_module(f"lmc.jobs.{MODULES.get(command, command)}")
     outcome: Outcome = job.run(settings, talk or Silent())
     return outcome

@@ -26,7 +26,7 @@ def test_an_unknown_case_names_those_there_are(wrong: str) -> None:
 
 
 def test_what_is_given_wins_over_what_is_published() -> None:
-    checked = jobs.check(
+    checked = jobs.checked(
         "train", {"experiment": "mnist/w1", "variant.scale": 0.5, "training": {"epochs": 3}, "seeds": 2}
     )
     assert isinstance(checked, Train)
@@ -38,7 +38,7 @@ def test_what_is_given_wins_over_what_is_published() -> None:
 
 
 def test_another_choice_of_a_group_leaves_the_published_one_behind() -> None:
-    checked = jobs.check("train", {"experiment": "mnist/w1", "variant": "syre", "data": {"name": "digits"}})
+    checked = jobs.checked("train", {"experiment": "mnist/w1", "variant": "syre", "data": {"name": "digits"}})
     assert isinstance(checked, Train)
     assert checked.variant == {"name": "syre"}
     assert checked.data == {"name": "digits"}
