@@ -33,6 +33,10 @@ def _completions(command: str, before: list[str], incomplete: str) -> list[str]:
         from lmc.core.tables import TABLES
 
         found += TABLES
+    elif command == "plot" and not any("=" not in word for word in before):
+        from lmc.figures import FIGURES
+
+        found += FIGURES
     elif command == "import":
         found += checkpoints(incomplete)
     elif "references" in defaults_of(command):

@@ -36,6 +36,7 @@ class Request:
     format: str | None = None
     quiet: bool = False
     debug: bool = False
+    out: str | None = None
     flags: dict[str, bool] = field(default_factory=dict)
 
 
@@ -86,6 +87,8 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
     overrides = _with_experiment(request, words.overrides)
     texts = tokens.with_own_builders(overrides, chosen, request.command)
     texts = [_rooted(text) for text in texts]
+    if request.out is not None:
+        texts.append(f"out={tokens.quote(request.out)}")
     texts += [f"{flag}=true" for flag, given in request.flags.items() if given]
     if words.references:
         texts.append(f"references={tokens.quoted_list(words.references)}")

@@ -25,6 +25,7 @@ from .match import match
 from .merge import merge
 from .options import Command
 from .path import path
+from .plot import plot
 from .predict import predict
 from .remove import remove
 from .reproduce import reproduce
@@ -122,6 +123,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "list": list_,
     "show": show,
     "table": table,
+    "plot": plot,
     "remove": remove,
 }
 for _name, _function in COMMANDS.items():

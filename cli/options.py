@@ -52,6 +52,11 @@ Trust = Annotated[
 
 Listing = Annotated[bool, typer.Option("--list", help="Say which named experiments there are.")]
 
+Out = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to write it; the same as out=FILE."),
+]
+
 FLAGS = ("dry_run", "trust", "listing")
 
 

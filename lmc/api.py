@@ -104,6 +104,11 @@ def table(kind: str, *references: str, **settings: Any) -> pd.DataFrame:
     return _table("table", (kind, *references), settings)
 
 
+def plot(kind: str, *references: str, **settings: Any) -> pd.DataFrame:
+    """Draw stored tables of several experiments into ``out``; what it shows (table ``figure``)."""
+    return _table("plot", (kind, *references), settings)
+
+
 def remove(*references: str, **settings: Any) -> pd.DataFrame:
     """Delete runs (table ``run``: what was deleted)."""
     return _table("remove", references, settings)

@@ -389,6 +389,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         *_columns("float64", mean="over pairs", low="2.5 % bootstrap", high="97.5 % bootstrap"),
         Column("pairs", "int64", "number of values"),
     ),
+    "figure": (
+        Column("figure", "str", "kind of figure"),
+        Column("experiment", "str", "shown in it"),
+        Column("rows", "int64", "of the stored table that are drawn"),
+        Column("file", "str", "that it was written to"),
+    ),
     "setting": (
         Column("experiment", "str", "name of the experiment"),
         Column("key", "str", "dotted key"),

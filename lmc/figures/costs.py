@@ -54,7 +54,8 @@ def draw(table: pd.DataFrame) -> Figure | None:
         first = first[first["beta"] == first["beta"].iloc[0]]
     layers = list(dict.fromkeys(first["layer"]))
     finite = signed_root(first["swap_cost"][np.isfinite(first["swap_cost"])])
-    span = float(np.abs(finite).max()) or 1.0
+    span = float(np.abs(finite).max()) if len(finite) else 0.0
+    span = span or 1.0
     epochs = sorted(first["epoch"].unique())
     with style():
         height = 3 if len(epochs) > 1 else 2
@@ -95,6 +96,19 @@ def _course(place: Any, part: pd.DataFrame) -> None:
     place.legend()
 
 
+def draw_stored(table: pd.DataFrame) -> Figure | None:
+    """One experiment in full, or the matrices of several on one scale, a row an experiment.
+
+    Args:
+        table: the table ``swap``; of several estimates the first of each experiment is drawn.
+    """
+    if table["experiment"].nunique() < 2:
+        return draw(table)
+    estimate = table["estimate"] + table["beta"].fillna(0).astype(str)
+    first = estimate.groupby(table["experiment"]).transform("first")
+    return draw_grid(table[estimate == first], "experiment", "layer")
+
+
 def draw_grid(table: pd.DataFrame, rows: str, columns: str) -> Figure:
     """Matrices of many experiments on one colour scale.
 
@@ -106,7 +120,8 @@ def draw_grid(table: pd.DataFrame, rows: str, columns: str) -> Figure:
 
     down, across = (list(dict.fromkeys(table[name])) for name in (rows, columns))
     finite = signed_root(table["swap_cost"][np.isfinite(table["swap_cost"])])
-    span = float(np.quantile(np.abs(finite), 0.995)) or 1.0
+    span = float(np.quantile(np.abs(finite), 0.995)) if len(finite) else 0.0
+    span = span or 1.0
     with style():
         figure = Figure(figsize=(1.4 + 2.0 * len(across), 0.6 + 2.0 * len(down)))
         axes = figure.subplots(len(down), len(across), squeeze=False)
@@ -114,6 +129,9 @@ def draw_grid(table: pd.DataFrame, rows: str, columns: str) -> Figure:
             for j, column in enumerate(across):
                 place = axes[i, j]
                 part = table[(table[rows] == row) & (table[columns] == column)]
+                if part.empty:
+                    place.set_visible(False)
+                    continue
                 one = part[part["seed"] == part["seed"].min()]
                 image = place.imshow(
                     np.clip(signed_root(matrix(one)), -span, span), cmap="RdBu_r", vmin=-span, vmax=span

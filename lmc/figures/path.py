@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
+from lmc.figures.looks import DASHES, matchers
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST = 4
-# Curves that coincide are a finding (a matcher that moved nothing), so each must show through the next.
-_DASHES = ("-", (0, (6, 3)), (0, (1.5, 3)))
 
 
 def draw(table: pd.DataFrame, split: str = "test") -> Figure:
@@ -30,13 +30,14 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
     split = split if (table["split"] == split).any() else str(table["split"].iloc[0])
     shown = table[table["split"] == split]
     panels = list(shown.groupby(["experiment_a", "experiment_b"], sort=False))
+    matches = matchers(shown)
     with style():
         width = min(len(panels), _MOST)
         height = -(-len(panels) // _MOST)
         figure = Figure(figsize=(1.2 + 3.1 * width, 0.4 + 2.7 * height))
         axes = figure.subplots(height, width, sharex=True, sharey=True, squeeze=False)
         for (names, part), place in zip(panels, axes.flat, strict=False):
-            _panel(place, part, " and ".join(dict.fromkeys(map(str, names))))
+            _panel(place, part, matches, " and ".join(dict.fromkeys(map(str, names))))
         for place in axes.flat[len(panels) :]:
             place.set_visible(False)
         for place in axes[-1]:
@@ -44,17 +45,19 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
         for place in axes[:, 0]:
             place.set_ylabel(f"{split} loss")
         axes.flat[0].set_ylim(bottom=min(0.0, float(shown["loss"].min())))
-        axes.flat[0].legend(title="aligned by")
+        lines = {line.get_label(): line for place in axes.flat for line in place.get_lines()}
+        axes.flat[0].legend([lines[match] for match in matches], matches, title="aligned by")
     return figure
 
 
-def _panel(place: Axes, part: pd.DataFrame, title: str) -> None:
+def _panel(place: Axes, part: pd.DataFrame, matches: Sequence[str], title: str) -> None:
     import matplotlib
 
     colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
-    for colour, dashes, (match, curves) in zip(
-        colours, cycle(_DASHES), part.groupby("match", sort=False), strict=False
-    ):
+    for colour, dashes, match in zip(cycle(colours), cycle(DASHES), matches, strict=False):
+        curves = part[part["match"] == match]
+        if curves.empty:
+            continue
         keys = [name for name in curves.columns if name.startswith(("experiment", "seed", "epoch"))]
         for _, curve in curves.groupby(keys):
             place.plot(curve["alpha"], curve["loss"], color=colour, linewidth=0.6, alpha=0.45)

@@ -23,13 +23,18 @@ def style() -> Iterator[None]:
         yield
 
 
+SUFFIXES = (".pdf", ".png", ".svg")
+# Without the time of writing, so that the same table gives the same bytes.
+_UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure whole or not at all; raises OutputError."""
     temporary = path.with_name(f".{path.name}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with style():
-            figure.savefig(temporary)
+            figure.savefig(temporary, metadata=_UNDATED.get(path.suffix))
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -312,6 +312,19 @@ class Table(Common):
 
 
 @dataclass(frozen=True)
+class Plot(Common):
+    """Settings of ``lmc plot KIND [REFERENCE ...]``; the first reference is the kind.
+
+    ``out``: the file, which ends in .pdf, .png or .svg; null is KIND.png. ``where``: values that a column
+    must have (``where.match=none``).
+    """
+
+    references: list[str] = field(default_factory=list)
+    out: str | None = None
+    where: Group = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Remove(Common):
     """Settings of ``lmc remove``."""
 
@@ -335,6 +348,7 @@ COMMANDS: dict[str, type[Common]] = {
     "list": List,
     "show": Show,
     "table": Table,
+    "plot": Plot,
     "remove": Remove,
 }
 

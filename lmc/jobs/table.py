@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lmc.core.errors import LmcError, SettingError, raise_together
+from lmc.core.errors import SettingError, raise_together
 from lmc.core.registry import unknown
 from lmc.core.tables import TABLES
 from lmc.core.tabulation import Tabulated, tabulate
 from lmc.jobs.outcome import Outcome, Summary, Talk
 from lmc.jobs.settings import Table, outputs_folder
+from lmc.jobs.stored import having, short_names, where_faults
 from lmc.store import results
-from lmc.store.identity import stem_of
 from lmc.store.references import resolve
 
 if TYPE_CHECKING:
@@ -71,17 +71,9 @@ def run(settings: Table, talk: Talk) -> Outcome:
 
     def paper() -> Tabulated:
         latest = narrow(results.collect(outputs, kind, names, latest=True))
-        return tabulate(kind, latest, short_names(latest))
+        return tabulate(kind, latest, short_names([latest]))
 
     return Outcome(kind, {kind: table}, (), (Summary(kind, table),), paper=paper)
-
-
-def short_names(table: pd.DataFrame) -> Callable[[str], str]:
-    """Experiments without the hash, where that still tells those of a table apart."""
-    sides = [name for name in ("experiment", "experiment_a", "experiment_b") if name in table]
-    names = {str(name) for side in sides for name in table[side]}
-    stems = [stem_of(name) for name in names]
-    return lambda name: stem_of(name) if stems.count(stem_of(name)) < 2 else name
 
 
 def _narrowing(kind: str, settings: Table, found: pd.DataFrame) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -92,8 +84,7 @@ def _narrowing(kind: str, settings: Table, found: pd.DataFrame) -> Callable[[pd.
     """
     declared = {column.name: column for column in TABLES[kind]}
     wanted = [settings.columns] if isinstance(settings.columns, str) else settings.columns
-    where = {key: _texts(value) for key, value in settings.where.items()}
-    faults: list[LmcError] = [unknown("where", key, declared) for key in where if key not in declared]
+    faults = where_faults([kind], settings.where)
     long = "quantity" in declared
     if wanted is not None:
         there = (
@@ -105,8 +96,7 @@ def _narrowing(kind: str, settings: Table, found: pd.DataFrame) -> Callable[[pd.
     raise_together(faults)
 
     def narrow(table: pd.DataFrame) -> pd.DataFrame:
-        for key, texts in where.items():
-            table = table[table[key].astype(str).str.lower().isin(texts)]
+        table = having(table, settings.where)
         if wanted is None:
             return table.reset_index(drop=True)
         if long:
@@ -115,7 +105,3 @@ def _narrowing(kind: str, settings: Table, found: pd.DataFrame) -> Callable[[pd.
         return table[kept].reset_index(drop=True)
 
     return narrow
-
-
-def _texts(value: Any) -> list[str]:
-    return [str(each).lower() for each in (value if isinstance(value, list) else [value])]

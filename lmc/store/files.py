@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lmc.core.errors import OutputError, StoredFileError
+from lmc.core.errors import OutputError, SettingError, StoredFileError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,29 @@ def check_writable(folder: Path) -> None:
     with replacing(existing / ".lmc-writable") as temporary:
         temporary.write_bytes(b"")
     (existing / ".lmc-writable").unlink(missing_ok=True)
+
+
+def check_file(path: Path, suffixes: Sequence[str]) -> None:
+    """Try a file that the user named, before any work.
+
+    Raises:
+        SettingError: it cannot be written, or its name does not say its format.
+    """
+    if path.suffix.lower() not in suffixes:
+        listed = " or ".join(", ".join(suffixes).rsplit(", ", 1))
+        raise SettingError(f"{path}: the name of the file says its format", f"let it end in {listed}")
+    if path.is_dir():
+        raise SettingError(f"{path}: is a folder, not a file")
+    if not path.parent.is_dir():
+        raise SettingError(f"{path}: there is no folder {path.parent}")
+    try:
+        check_writable(path.parent)
+        if path.exists():
+            with path.open("ab"):
+                pass
+    except (OutputError, OSError) as error:
+        reason = getattr(error.__cause__ or error, "strerror", None) or error
+        raise SettingError(f"{path}: cannot be written: {reason}") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,61 @@
+"""Colours, dashes and spans that figures share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lmc.core.statistics import Estimate
+
+_MATCHERS = ("none", "activation", "identifiability")
+# Curves that coincide are a finding (a matcher that moved nothing), so each must show through the next.
+DASHES = ("-", (0, (6, 3)), (0, (1.5, 3)))
+
+
+def looks(lines: Sequence[str]) -> dict[str, tuple[str, Any]]:
+    """A colour and dashes a line: those of the style but black, first solid, then dashed, then dotted."""
+    import matplotlib
+
+    colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"][:-1]
+    return {
+        line: (colours[index % len(colours)], DASHES[index // len(colours) % len(DASHES)])
+        for index, line in enumerate(lines)
+    }
+
+
+def matchers(table: Any) -> list[str]:
+    """The matchers of a table, those of the paper first, so that each looks the same in every figure."""
+    there = dict.fromkeys(table["match"])
+    return [
+        *(each for each in _MATCHERS if each in there),
+        *(each for each in there if each not in _MATCHERS),
+    ]
+
+
+def ends(value: Estimate) -> tuple[float, float]:
+    """The interval; the range of the values where there are too few for one."""
+    if value.low == value.low:
+        return value.low, value.high
+    return min(value.values, default=value.mean), max(value.values, default=value.mean)
+
+
+def spread(values: Sequence[Estimate]) -> list[list[float]]:
+    """The lengths of error bars below and above the means."""
+    below = [max(0.0, value.mean - ends(value)[0]) for value in values]
+    return [below, [max(0.0, ends(value)[1] - value.mean) for value in values]]
+
+
+def paired(table: Any) -> list[tuple[object, object]] | None:
+    """The two runs of each row, as the bootstrap needs them; None for a table of single runs."""
+    if "seed_a" not in table:
+        return None
+    sides = [zip(table[f"experiment_{side}"], table[f"seed_{side}"], strict=True) for side in "ab"]
+    return list(zip(*sides, strict=True))
+
+
+def subjects(table: Any) -> Any:
+    """What each row is of: its experiment, or both of a pair."""
+    if "experiment" in table:
+        return table["experiment"]
+    both = zip(table["experiment_a"], table["experiment_b"], strict=True)
+    return [" and ".join(dict.fromkeys(names)) for names in both]
