@@ -28,6 +28,7 @@ from .path import path
 from .plot import plot
 from .predict import predict
 from .remove import remove
+from .report import report
 from .reproduce import reproduce
 from .show import show
 from .symmetry import symmetry
@@ -124,6 +125,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "show": show,
     "table": table,
     "plot": plot,
+    "report": report,
     "remove": remove,
 }
 for _name, _function in COMMANDS.items():

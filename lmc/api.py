@@ -109,6 +109,11 @@ def plot(kind: str, *references: str, **settings: Any) -> pd.DataFrame:
     return _table("plot", (kind, *references), settings)
 
 
+def report(*references: str, **settings: Any) -> pd.DataFrame:
+    """Write one HTML page, ``out``, about the references' runs; these runs (table ``run``)."""
+    return _table("report", references, settings)
+
+
 def remove(*references: str, **settings: Any) -> pd.DataFrame:
     """Delete runs (table ``run``: what was deleted)."""
     return _table("remove", references, settings)

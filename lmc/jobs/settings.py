@@ -325,6 +325,14 @@ class Plot(Common):
 
 
 @dataclass(frozen=True)
+class Report(Common):
+    """Settings of ``lmc report``: references to restrict it to. ``out``: the HTML file."""
+
+    references: list[str] = field(default_factory=list)
+    out: str = "report.html"
+
+
+@dataclass(frozen=True)
 class Remove(Common):
     """Settings of ``lmc remove``."""
 
@@ -349,6 +357,7 @@ COMMANDS: dict[str, type[Common]] = {
     "show": Show,
     "table": Table,
     "plot": Plot,
+    "report": Report,
     "remove": Remove,
 }
 
