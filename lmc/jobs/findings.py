@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from lmc.core.tables import TABLES
 from lmc.figures.report import Block, Claim, Claims, Entry, Head, Problem, Verdict, entry
 from lmc.jobs import repeat
 from lmc.store import files
-from lmc.store.experiments import Experiment
+from lmc.store.experiments import Experiment, Run
 from lmc.store.references import flatten
 
 if TYPE_CHECKING:
@@ -61,12 +62,10 @@ def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[Verdic
             )
         )
     judged = {*check["experiment_a"], *check["experiment_b"]}
-    for experiment in pairable:
-        if experiment.name not in judged:
-            command = f"lmc check {experiment.name}"
-            found.append(
-                Verdict(experiment.name, "no verdict yet", "none", "", ("This gives one:",), command)
-            )
+    lacking = [experiment.name for experiment in pairable if experiment.name not in judged]
+    if lacking:
+        command = " ".join(["lmc check", *lacking])
+        found.append(Verdict(", ".join(lacking), "no verdict yet", "none", "", ("This gives it:",), command))
     if not found:
         text = "A verdict needs an experiment with two finished runs."
         found.append(Verdict("these runs", "no verdict", "none", "", (text,)))
@@ -81,15 +80,18 @@ def _percent(row: Mapping[Any, Any]) -> str:
     return f"{means[0]} %" + (f" [{', '.join(ends)}]" if ends else "")
 
 
-def problems(experiments: Sequence[Experiment], tables: Mapping[str, pd.DataFrame]) -> list[Problem]:
+def problems(states: Mapping[Run, str], tables: Mapping[str, pd.DataFrame]) -> list[Problem]:
     """Runs that did not finish or diverged, and tables that experiments of several runs lack."""
-    return [problem for experiment in experiments for problem in _problems(experiment, tables)]
+    experiments = dict.fromkeys(run.experiment for run in states)
+    return [problem for experiment in experiments for problem in _problems(experiment, states, tables)]
 
 
-def _problems(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) -> Iterator[Problem]:
-    name, runs = experiment.name, experiment.runs()
-    states = {run: run.status() for run in runs}
-    for run, status in states.items():
+def _problems(
+    experiment: Experiment, states: Mapping[Run, str], tables: Mapping[str, pd.DataFrame]
+) -> Iterator[Problem]:
+    name = experiment.name
+    own = {run: status for run, status in states.items() if run.experiment == experiment}
+    for run, status in own.items():
         if status == "done":
             continue
         epochs = run.epochs()
@@ -101,7 +103,7 @@ def _problems(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) -> Ite
         }
         text = f"{run.reference} is {status}{reached}{ending.get(status, '; the same command goes on:')}"
         yield Problem(text, command)
-    if sum(status == "done" for status in states.values()) < 2:
+    if sum(status == "done" for status in own.values()) < 2:
         return
     for kind, (what, command) in WANTED.items():
         table = tables[kind]
@@ -109,9 +111,10 @@ def _problems(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) -> Ite
             yield Problem(f"{name} has no {what} stored:", f"lmc {command} {name}")
 
 
-def pairable(experiments: Sequence[Experiment]) -> list[Experiment]:
+def pairable(states: Mapping[Run, str]) -> list[Experiment]:
     """Experiments with two finished runs, between which a line can be drawn."""
-    return [each for each in experiments if sum(run.status() == "done" for run in each.runs()) > 1]
+    done = Counter(run.experiment for run, status in states.items() if status == "done")
+    return [experiment for experiment, count in done.items() if count > 1]
 
 
 def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[Claims, Path, dict[str, Any]]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import LmcError, RunReferenceError
-from lmc.core.tables import concatenate, frame
+from lmc.core.tables import frame
 from lmc.core.tabulation import tabulate
 from lmc.figures import FIGURES
 from lmc.figures.report import Block, Claims, Entry, Head, Page, Picture, Problem, block, entry, inline, write
@@ -20,6 +21,7 @@ from lmc.jobs.settings import Report, outputs_folder
 from lmc.jobs.stored import Chosen, drawn, for_figure, short_names
 from lmc.jobs.table import MADE_BY
 from lmc.store import files
+from lmc.store.experiments import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +34,8 @@ SHOWN = {
     "tau": "Matching by identifiability, as its threshold changes",
     "bound": "The bound on the anisotropy",
 }
-_TOO_LONG = ("claim", "measure", "check", "prediction")
+_SPLIT = "test"
+_ELSEWHERE = ("claim", "measure", "check", "prediction")
 
 
 def run(settings: Report, talk: Talk) -> Outcome:
@@ -55,38 +58,36 @@ class _Stored:
     """What a report is made from; a damaged file is a problem that the page tells, not the end of it."""
 
     def __init__(self, chosen: Chosen, named: bool, talk: Talk) -> None:
-        self.chosen, self.talk = chosen, talk
+        self.talk = talk
+        self.chosen = replace(chosen, skip=lambda error: self._tell(f"left out: {error}"))
         self.names = [each.name for each in chosen.experiments] if named else None
         self.problems: list[Problem] = []
-        self.tables = {kind: self._table(kind) for kind in MADE_BY if kind not in ("claim", "measure")}
+        self.tables = {kind: self.chosen.table(kind) for kind in MADE_BY if kind not in ("claim", "measure")}
         rows = []
+        self.infos: dict[Run, dict[str, Any]] = {}
         for run in chosen.epochs:
             try:
                 rows.append(run_row(run))
+                self.infos[run] = run.info()
             except LmcError as error:
-                self._tell(f"{run.reference} cannot be read: {error}")
+                self._tell(f"{run.reference}: {error}")
         self.runs = frame("run", rows)
-        readable = {*self.runs["experiment"]}
-        self.experiments = [each for each in chosen.experiments if each.name in readable]
+        self.experiments = list(dict.fromkeys(run.experiment for run in self.infos))
+        self.states = dict(zip(self.infos, self.runs["status"], strict=True))
 
     def _tell(self, text: str) -> None:
+        if text in [problem.text for problem in self.problems]:
+            return
         self.problems.append(Problem(text))
         self.talk.say(f"warning: {text}")
 
-    def _table(self, kind: str) -> pd.DataFrame:
-        try:
-            return self.chosen.table(kind)
-        except LmcError as error:
-            self._tell(f"table {kind} is left out: {error}")
-            return concatenate(kind, [])
-
     def page(self, references: Sequence[str]) -> Page:
         """The page, in the order in which it is read."""
-        pairable = findings.pairable(self.experiments)
+        pairable = findings.pairable(self.states)
         claims = self._claims()
         differing, settings = findings.settings(self.experiments)
         commands, notes = self._commands([(folder, record) for _, folder, record in claims])
-        problems = findings.problems(self.experiments, self.tables)
+        problems = findings.problems(self.states, self.tables)
         made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
         count = f"{_count(len(self.experiments), 'experiment')}, {_count(len(self.runs), 'run')}"
         return Page(
@@ -117,17 +118,19 @@ class _Stored:
         found = []
         for kind, title in SHOWN.items():
             table = self.tables[kind]
+            if "split" in table and (table["split"] == _SPLIT).any():
+                table = table[table["split"] == _SPLIT]
             if len(table):
                 found.append(block(title, tabulate(kind, table, short_names([table]))))
         return found
 
     def _more(self) -> list[str]:
-        """Tables too long for a page, as the commands that print them."""
+        """What is too long for a page, as the commands that print it."""
         names = " ".join(each.name for each in self.experiments) if self.names is not None else ""
         return [
             f"lmc table {kind} {names}".strip() + f" ({len(table)} rows)"
             for kind, table in self.tables.items()
-            if kind not in SHOWN and kind not in _TOO_LONG and len(table)
+            if (kind not in SHOWN or "split" in table) and kind not in _ELSEWHERE and len(table)
         ]
 
     def _figures(self) -> list[Picture]:
@@ -135,8 +138,7 @@ class _Stored:
         for kind in FIGURES.values():
             if not len(self.tables[kind.tables[0]]):
                 continue
-            tables = for_figure(self.chosen, kind, {})
-            figure = drawn(kind, tables)
+            figure = drawn(kind, for_figure(self.chosen, kind, {}))
             if figure is not None:
                 found.append(inline(figure, kind.title, len(found)))
         return found
@@ -147,9 +149,7 @@ class _Stored:
         heads = [*map(Head, names), *(Head(each, True) for each in numbers)]
         heads += map(Head, ("device", "versions", "git commit"))
         rows = []
-        infos = {run.reference: run.info() for run in self.chosen.epochs if self._readable(run.reference)}
-        for row in self.runs.to_dict("records"):
-            info = infos[f"{row['experiment']}/{row['seed']}"]
+        for row, info in zip(self.runs.to_dict("records"), self.infos.values(), strict=True):
             versions = ", ".join(f"{key} {value}" for key, value in info.get("versions", {}).items())
             own = [info.get(key) for key in ("init_seed", "order_seed")]
             rows.append(
@@ -164,9 +164,6 @@ class _Stored:
                 ]
             )
         return Block("Runs, seeds and versions", heads, rows)
-
-    def _readable(self, reference: str) -> bool:
-        return reference in set(self.runs["experiment"] + "/" + self.runs["seed"].astype(str))
 
     def _commands(self, named: Sequence[tuple[Path, dict[str, Any]]]) -> tuple[list[str], list[str]]:
         """Training first, then merges and jobs in the order they ended, then named experiments."""

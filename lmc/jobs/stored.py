@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.errors import LmcError
+from lmc.core.errors import LmcError, StoredFileError
 from lmc.core.registry import unknown
 from lmc.core.tables import TABLES
 from lmc.figures import Kind
@@ -29,6 +29,8 @@ class Chosen:
 
     outputs: Path
     epochs: dict[Run, int | None]
+    skip: Callable[[StoredFileError], None] | None = None
+    """Told of a damaged table, which is then left out; None raises its error."""
 
     @classmethod
     def of(cls, outputs: Path, references: Sequence[str]) -> Chosen:
@@ -55,7 +57,7 @@ class Chosen:
             course: keep all epochs that no reference rules out, not just the last of each experiment.
         """
         order = {experiment.name: place for place, experiment in enumerate(self.experiments)}
-        table = results.collect(self.outputs, kind, order, latest=True)
+        table = results.collect(self.outputs, kind, order, latest=True, skip=self.skip)
         named = {(run.experiment.name, run.seed): epoch for run, epoch in self.epochs.items()}
         there = [side for side in _SIDES if f"experiment{side}" in table]
         for side in there:

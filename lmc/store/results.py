@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmc.core.errors import StoredFileError
 from lmc.core.tables import TABLES, columns, concatenate
 from lmc.store import files
 from lmc.store.experiments import experiments
@@ -38,7 +39,11 @@ def stored_kinds(outputs: Path) -> list[str]:
 
 
 def collect(
-    outputs: Path, kind: str, names: Iterable[str] | None = None, latest: bool = False
+    outputs: Path,
+    kind: str,
+    names: Iterable[str] | None = None,
+    latest: bool = False,
+    skip: Callable[[StoredFileError], None] | None = None,
 ) -> pd.DataFrame:
     """All stored rows of one kind as one table, each fact once.
 
@@ -46,6 +51,10 @@ def collect(
         names: experiments that a row must speak of (both, for a pair); None keeps all.
         latest: where several jobs measured the same of the same runs (a path with other points), keep what
             the last of them found, so that a mean counts no pair twice.
+        skip: called with the error of a file that is then left out; None raises it.
+
+    Raises:
+        StoredFileError: a table is damaged.
     """
     if kind in IN_RUNS:
         paths = [
@@ -58,17 +67,24 @@ def collect(
         paths = sorted(outputs.glob(f"*/*/{kind}.parquet"))
     if latest:
         paths.sort(key=lambda path: path.stat().st_mtime)
-    table = (
-        _latest(kind, map(files.read_table, paths))
-        if latest
-        else concatenate(kind, map(files.read_table, paths))
-    )
+    tables = _read(paths, skip)
+    table = _latest(kind, tables) if latest else concatenate(kind, tables)
     if names is not None:
         wanted = set(names)
         for column in ("experiment", "experiment_a", "experiment_b"):
             if column in columns(kind):
                 table = table[table[column].isin(wanted)]
     return table.drop_duplicates(ignore_index=True)
+
+
+def _read(paths: Iterable[Path], skip: Callable[[StoredFileError], None] | None) -> Iterator[pd.DataFrame]:
+    for path in paths:
+        try:
+            yield files.read_table(path)
+        except StoredFileError as error:
+            if skip is None:
+                raise
+            skip(error)
 
 
 def _latest(kind: str, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
