@@ -98,7 +98,7 @@ def _problems(
         reached = f", last stored epoch {epochs[-1]}" if epochs else ", nothing of it is stored"
         command = "" if status in ("diverged", "running") else repeat.of_experiment(experiment, [run.seed])
         ending = {
-            "diverged": ": its loss became infinite; a smaller learning rate would be another experiment",
+            "diverged": ": its loss became infinite or NaN",
             "running": ": a process is working on it now",
         }
         text = f"{run.reference} is {status}{reached}{ending.get(status, '; the same command goes on:')}"

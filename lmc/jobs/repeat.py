@@ -50,7 +50,9 @@ def of_experiment(experiment: Experiment, seeds: Sequence[int] | None = None) ->
 def of_job(folder: Path, record: Mapping[str, Any]) -> str:
     """The command over runs whose results a folder holds."""
     command = str(record["command"])
-    words = [command, *_references(folder.parents[1], record["runs"])]
+    # The folder is named after the experiment that was given first; the record keeps them sorted.
+    first = sorted(record["runs"], key=lambda key: not folder.name.startswith(stem_of(key.split("/")[0])))
+    words = [command, *_references(folder.parents[1], first)]
     usual = dataclasses.asdict(COMMANDS[command]())
     for key, value in record.items():
         if key in _GROUPS and isinstance(value, Mapping):
