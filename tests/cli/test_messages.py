@@ -6,8 +6,8 @@ import pytest
 
 Run = Callable[..., object]
 CASES = {
-    "tran": "tran: unknown command (did you mean train? commands: train, import, match, merge, path, check, cost, coherence, dynamics, predict, symmetry, reproduce, list,"
-    " show, table, remove)",
+    "tran": "tran: unknown command (did you mean train? commands: train, import, match, merge, path, check, cost, coherence, dynamics, predict, symmetry, reproduce,"
+    " list, show, table, plot, report, remove)",
     "train --bad": "--bad: unknown option (see lmc train --help)",
     "train --formt x": "--formt: unknown option (did you mean --format? see lmc train --help)",
     "--bad": "--bad: unknown option (see lmc --help)",
@@ -17,6 +17,8 @@ CASES = {
     "list --trust": "--trust: unknown option (see lmc list --help)",
     "train --config-dir nope": "--config-dir nope: no such folder",
     "train hydra.searchpath=[nope]": "hydra.searchpath: no such folder: nope",
+    "plot path -o": "Option '-o' requires an argument (see lmc --help)",
+    "train -o x": "-o: unknown option (see lmc train --help)",
     "train foo": "train takes no reference: foo (settings are written key=value)",
     "train seed": "train takes no reference: seed (write seeds=...)",
     "train variant.scale=2": "variant=standard has no scale (its keys: none)",

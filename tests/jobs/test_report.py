@@ -83,7 +83,7 @@ def test_the_told_jobs_are_those_that_were_done(copied: Path) -> None:
         assert jobs.run(command, told).references == (f"outputs/{command}/{folder.name}",)
     (merged,) = [each for each in experiments(copied) if each.kind == "merge"]
     command, told = given(repeat.of_experiment(merged))
-    assert jobs.run(command, told).references == (f"{merged.name}/0",)
+    assert jobs.run(command, told).references == (merged.name,)
 
 
 def test_the_told_reproduction_has_its_size_and_changes(copied: Path) -> None:
