@@ -42,7 +42,7 @@ def choices(hydra: Hydra, group: str) -> list[str]:
 
 def _choices(hydra: Hydra, group: str, default: str | None) -> str:
     if default is None:
-        return f"{group:<9} as it was; {group}.KEY=VALUE changes a key"
+        return f"{group:<9} {group}.KEY=VALUE; without any, nothing is changed"
     return f"{group:<9} " + ", ".join(
         f"{choice}*" if choice == default else choice for choice in choices(hydra, group)
     )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -80,6 +84,16 @@ def _over_runs(
     total = weights.sum(axis=1)
     drawn = total > 0
     return (weights[drawn] @ sample) / total[drawn]
+
+
+def paired(table: pd.DataFrame) -> list[tuple[str, str]] | None:
+    """The two runs of each row, as ``estimate`` needs them; None for a table of single runs."""
+    if "seed_a" not in table:
+        return None
+    sides = (
+        table[f"experiment_{side}"].astype(str) + "/" + table[f"seed_{side}"].astype(str) for side in "ab"
+    )
+    return list(zip(*sides, strict=True))
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float], seed: int = 0) -> Estimate:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmc.core.digits import shown
-from lmc.core.statistics import Estimate, estimate
+from lmc.core.statistics import Estimate, estimate, paired
 from lmc.core.tables import BEST, TABLES, Column, Direction
 
 if TYPE_CHECKING:
@@ -162,8 +162,7 @@ def _averaged(declared: Sequence[Column], table: pd.DataFrame, keys: list[str]) 
     for which, part in _groups(table, keys):
         if runs:
             part = part.groupby([*sides, *runs], as_index=False, sort=False)[values].mean()
-        pairs = _pairs(part) if "seed_a" in runs else None
-        found[which] = {value: _estimate(part[value].astype(float), pairs) for value in values}
+        found[which] = {value: _estimate(part[value].astype(float), paired(part)) for value in values}
     return found
 
 
@@ -196,11 +195,6 @@ def _estimate(values: pd.Series[float], pairs: Sequence[tuple[object, object]] |
         mean = float(values.dropna().mean())
         return Estimate(mean, np.nan, np.nan, () if np.isnan(mean) else (mean,))
     return estimate(values, pairs)
-
-
-def _pairs(table: pd.DataFrame) -> list[tuple[object, object]]:
-    sides = [zip(table[f"experiment_{side}"], table[f"seed_{side}"], strict=True) for side in "ab"]
-    return list(zip(*sides, strict=True))
 
 
 def _blocks(declared: Sequence[Column], rows: Sequence[Mapping[str, str]]) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate
-from lmc.figures.looks import matchers, paired, spread, subjects
+from lmc.core.statistics import estimate, paired
+from lmc.figures.looks import matchers, spread, subjects
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate
-from lmc.figures.looks import looks, paired, spread, subjects
+from lmc.core.statistics import estimate, paired
+from lmc.figures.looks import looks, spread, subjects
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:

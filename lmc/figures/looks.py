@@ -45,14 +45,6 @@ def spread(values: Sequence[Estimate]) -> list[list[float]]:
     return [below, [max(0.0, ends(value)[1] - value.mean) for value in values]]
 
 
-def paired(table: Any) -> list[tuple[object, object]] | None:
-    """The two runs of each row, as the bootstrap needs them; None for a table of single runs."""
-    if "seed_a" not in table:
-        return None
-    sides = [zip(table[f"experiment_{side}"], table[f"seed_{side}"], strict=True) for side in "ab"]
-    return list(zip(*sides, strict=True))
-
-
 def subjects(table: Any) -> Any:
     """What each row is of: its experiment, or both of a pair."""
     if "experiment" in table:

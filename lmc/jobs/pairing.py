@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lmc.core.statistics import paired
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -12,13 +14,7 @@ INTERVAL = "mean [95 % bootstrap], or the values below three pairs"
 
 def run_pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
     """The two runs of every row, as bootstrap needs them."""
-    return list(
-        zip(
-            table["experiment_a"] + "/" + table["seed_a"].astype(str),
-            table["experiment_b"] + "/" + table["seed_b"].astype(str),
-            strict=True,
-        )
-    )
+    return paired(table) or []
 
 
 def pair_count(table: pd.DataFrame) -> str:
