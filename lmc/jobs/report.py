@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -96,7 +97,7 @@ class _Stored:
             verdicts=findings.verdicts(self.tables["check"], pairable),
             claims=[each for each, _, _ in claims],
             tables=self._blocks(),
-            more=self._more(),
+            more=self._more(references),
             figures=self._figures(),
             runs=self._runs(),
             differing=differing,
@@ -124,11 +125,10 @@ class _Stored:
                 found.append(block(title, tabulate(kind, table, short_names([table]))))
         return found
 
-    def _more(self) -> list[str]:
+    def _more(self, references: Sequence[str]) -> list[str]:
         """What is too long for a page, as the commands that print it."""
-        names = " ".join(each.name for each in self.experiments) if self.names is not None else ""
         return [
-            f"lmc table {kind} {names}".strip() + f" ({len(table)} rows)"
+            f"{shlex.join(['lmc', 'table', kind, *references])} ({len(table)} rows)"
             for kind, table in self.tables.items()
             if (kind not in SHOWN or "split" in table) and kind not in _ELSEWHERE and len(table)
         ]

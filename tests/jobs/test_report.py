@@ -142,7 +142,7 @@ def test_a_report_tells_verdicts_commands_and_what_is_missing(copied: Path) -> N
     assert f'<p class="verdict">{verdict}' in text
     assert f"lmc check {standard}" in text
     assert f"{standard} has no matched neurons stored" in text
-    assert all(f"<td>{name}</td>" in text for name in names)
+    assert all(f">{name}</td>" in text for name in names)
     assert text.count("<svg") == 4  # barriers, paths, matches, training
 
 
