@@ -51,7 +51,7 @@ Direction = Literal["low", "high"]
 _BEST: dict[Direction, str] = {
     "low": "loss loss_barrier loss_barrier_max midpoint_barrier accuracy_barrier relative_accuracy_drop "
     "barrier barrier_none barrier_activation barrier_identifiability relative_none relative_activation "
-    "relative_identifiability",
+    "relative_identifiability cross_term additivity_gap feature_gap feature_cosine",
     "high": "accuracy similarity identifiability_ratio identifiable identified relative_swap_cost",
 }
 BEST: dict[str, Direction] = {name: end for end, names in _BEST.items() for name in names.split()}

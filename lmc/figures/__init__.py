@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lmc.figures import barriers, costs, dynamics, history, layers, path
+from lmc.figures import barriers, costs, dynamics, gap, history, layers, path, representation
 
 __all__ = ["FIGURES", "Kind"]
 
@@ -27,6 +27,10 @@ class Kind:
 FIGURES: dict[str, Kind] = {
     "barrier": Kind("Loss barriers, as the runs are and aligned", barriers.draw, ("barrier",)),
     "path": Kind("Loss on the line between pairs of runs", path.draw, ("path",)),
+    "gap": Kind("What keeps the line from the merged representations, layer by layer", gap.draw, ("gap",)),
+    "representation": Kind(
+        "Loss of merged representations, layer by layer", representation.draw, ("representation",)
+    ),
     "match": Kind("How identifiable the neurons are, layer by layer", layers.draw_match, ("match",)),
     "layer": Kind("Coherence and anisotropy, layer by layer", layers.draw_layer, ("layer",)),
     "swap": Kind("Swap costs of pairs of neurons", costs.draw_stored, ("swap",)),

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MADE_BY = {
     "history": "lmc train",
-    "check": "lmc check",
     "path": "lmc path",
     "barrier": "lmc path",
     "representation": "lmc path kind=representation",

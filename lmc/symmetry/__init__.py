@@ -2,7 +2,6 @@
 
 from lmc.symmetry.declared import permutation_groups
 from lmc.symmetry.groups import Axis, Fixed, Group, Groups, apply, compose, families, random
-from lmc.symmetry.modules import cuts
 from lmc.symmetry.verify import verify
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     "Groups",
     "apply",
     "compose",
-    "cuts",
     "families",
     "permutation_groups",
     "random",

@@ -1,15 +1,15 @@
-"""Where the graph's tensors go into and come out of modules: recording points, and cuts of the network."""
+"""Where the graph's tensors go into and come out of modules: its recording points."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from lmc.models.activations import ACTIVATIONS
 from lmc.models.stack import Point
-from lmc.symmetry.tracing import Trace, trace
+from lmc.symmetry.tracing import Trace
 
 Call = tuple[str, int]
 Side = Literal["input", "output"]
@@ -69,38 +69,3 @@ def is_activation(module: nn.Module) -> bool:
         or hasattr(module, "mixing")
         or (type(module).__module__ == "torch.nn.modules.activation")
     )
-
-
-def cuts(model: nn.Module, example_input: Tensor) -> list[Point]:
-    """Points that everything after them depends on alone, in order; a module's output each.
-
-    The network falls into two there: its loss is a function of the tensor at the point. Of several modules
-    that end at the same tensor the innermost is named.
-
-    Args:
-        example_input: (B, *input_shape).
-
-    Raises:
-        LmcError: the model does not run on the input or cannot be traced.
-    """
-    found = trace(model, example_input)
-    calls = module_calls(found)
-    points: dict[fx.Node, Point] = {}
-    for call, node in calls.last.items():
-        if found.shapes.get((*call, "output")) == tuple(node.meta["val"].shape):
-            points[node] = calls.point(call, "output")
-    order = {node: place for place, node in enumerate(found.nodes)}
-    alive: dict[fx.Node, int] = {}
-    for node in (*found.inputs, *found.nodes):
-        if node in found.inputs or any(each in alive for each in node.all_input_nodes):
-            users = [order.get(user, len(order)) for user in node.users]
-            alive[node] = max(users, default=-1)
-    cut = []
-    furthest = max((alive[node] for node in found.inputs), default=-1)
-    for node in found.nodes:
-        if node not in alive:
-            continue
-        if furthest <= order[node] and node in points and alive[node] >= 0:
-            cut.append(points[node])
-        furthest = max(furthest, alive[node])
-    return cut

@@ -93,7 +93,7 @@ def test_neurons_are_averaged_within_a_pair_first():
 
 
 def test_stored_means_keep_their_intervals_and_become_columns():
-    row = {"experiment_a": "a", "experiment_b": "a", "verdict": "v", "certain": True, "pairs": 4}
+    row = {"experiment_a": "a", "experiment_b": "a", "verdict": "v", "certain": True, "pairs": 4, "layer": ""}
     rows = [
         {**row, "quantity": "loss", "mean": 0.5, "low": 0.4, "high": 0.6},
         {**row, "quantity": "gained", "mean": 1.5},
@@ -127,7 +127,7 @@ def test_every_table_is_tabulated(kind):
 
 
 def test_directions_name_columns_or_quantities():
-    from lmc.jobs.check import _LABELS
+    from lmc.jobs.checking import _LABELS
 
     assert {*BEST} - {column.name for table in TABLES.values() for column in table} - {*_LABELS} == {
         "barrier"

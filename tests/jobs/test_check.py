@@ -163,4 +163,4 @@ def test_runs_no_better_than_a_constant_are_refused(runs: Path) -> None:
 
 
 def test_the_module_of_the_command_does_not_hide_the_check_of_settings() -> None:
-    assert callable(jobs.check)
+    assert callable(jobs.checked)

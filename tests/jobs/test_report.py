@@ -17,7 +17,7 @@ from lmc.store.experiments import Experiment, experiments
 
 from .conftest import train
 
-SMALL = {"model": {"hidden": [6, 5]}, "training": {"epochs": 1}}
+SMALL = {"model": {"hidden": [16, 12]}, "training": {"epochs": 8}}
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_report_tells_verdicts_commands_and_what_is_missing(copied: Path) -> N
     assert f"lmc check {standard}" in text
     assert f"{standard} has no matched neurons stored" in text
     assert all(f">{name}</td>" in text for name in names)
-    assert text.count("<svg") == 4  # barriers, paths, matches, training
+    assert text.count("<svg") == 5  # barriers, paths, matches, training
 
 
 def test_a_report_tells_what_did_not_finish(copied: Path) -> None:

@@ -90,18 +90,5 @@ def test_the_network_is_left_as_it_was():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_cuts_are_the_tensors_that_everything_after_depends_on():
-    model = ResNet(nn.BatchNorm2d)
-    found = [point.module for point in symmetry.cuts(model, torch.randn(2, 3, 8, 8))]
-    assert found == ["conv1", "bn1", "layer1.0.relu", "layer1.1.relu", "layer2.relu", "fc"]
-    assert [point.module for point in symmetry.cuts(Sliced(), torch.randn(2, 4))] == ["a"]
-    example, state = torch.randn(2, 3, 8, 8), state_of(model.eval())
-    stacked = {name: tensor[None] for name, tensor in state.items()}
-    for point in symmetry.cuts(model, example):
-        outputs, seen = forward(model, stacked, example, capture=[point])
-        other = forward(model, stacked, torch.randn(2, 3, 8, 8), replace={point: seen[point]})[0]
-        torch.testing.assert_close(other, outputs)
-
-
 def _groups(build, shape):
     return symmetry.permutation_groups(build(), torch.randn(2, *shape))
