@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -122,7 +123,7 @@ def forward(
             {where: value.squeeze(0) for where, value in known.items()},
         )
         return outputs.unsqueeze(0), {point: value.unsqueeze(0) for point, value in seen.items()}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _flat_group_norms(module):
         # Attention on a CPU has no rule for vmap: torch goes run by run, which is right, and warns.
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
         return vmap(call, in_dims=(0, None if shared else 0, 0))(dict(tensors), inputs, known)
@@ -139,6 +140,24 @@ def portions(tensors: Mapping[str, Tensor]) -> Iterator[tuple[slice, State]]:
     for start in range(0, runs, together):
         rows = slice(start, start + together)
         yield rows, {name: tensor[rows] for name, tensor in tensors.items()}
+
+
+@contextmanager
+def _flat_group_norms(module: nn.Module) -> Iterator[None]:
+    """GroupNorm asks for the memory format of maps, which vmap cannot tell; of (B, C, HW) it asks not."""
+
+    def flat(part: nn.GroupNorm, x: Tensor) -> Tensor:
+        maps = x.flatten(2) if x.dim() > 3 else x
+        return nn.functional.group_norm(maps, part.num_groups, part.weight, part.bias, part.eps).view(x.shape)
+
+    norms = [part for part in module.modules() if type(part) is nn.GroupNorm and "forward" not in vars(part)]
+    for part in norms:
+        part.forward = partial(flat, part)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for part in norms:
+            del part.forward
 
 
 @contextmanager

@@ -57,7 +57,11 @@ class Trainee:
 
     def _view(self, name: str, leaf: Tensor) -> Tensor:
         order = self._layouts.get(name)
-        return leaf if order is None else leaf.permute([order.index(axis) for axis in range(leaf.dim())])
+        if order is None:
+            return leaf
+        view = leaf.permute([order.index(axis) for axis in range(leaf.dim())])
+        # Under vmap a convolution's result would inherit the channels' place, which norms cannot read there.
+        return view.contiguous() if len(leaf) > 1 and leaf.dim() > 3 else view
 
     def views(self) -> State:
         """The networks' tensors (K, *shape), sharing memory with the leaves and differentiable."""

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from lmc import models
 from lmc.data.augmentation import CropAndFlip
 from lmc.models.stack import layouts, unstack
 
@@ -39,15 +40,56 @@ def test_convolutions_train_alone_as_in_a_stack_and_as_a_plain_loop(start, conv_
 
 
 def test_a_convolution_is_kept_channels_last_and_seen_as_it_is(start, conv_net):
-    trainee = start([0, 1], net=conv_net, shape=SHAPE).trainee
     assert layouts(conv_net()) == {"0.weight": (0, 1, 3, 4, 2), "3.weight": (0, 2, 1)}
-    assert trainee.leaves["0.weight"].shape == (2, 4, 3, 3, 2)
-    assert trainee.views()["0.weight"].shape == (2, 4, 2, 3, 3)
-    assert trainee.views()["0.weight"][0].is_contiguous(memory_format=torch.channels_last)
-    for run in range(2):
-        state = unstack(trainee.states(), run)
-        assert all(torch.equal(state[name], value) for name, value in conv_net(run).state_dict().items())
-        assert all(value.is_contiguous() for value in state.values())
+    for runs in ([0], [0, 1]):
+        trainee = start(runs, net=conv_net, shape=SHAPE).trainee
+        assert trainee.leaves["0.weight"].shape == (len(runs), 4, 3, 3, 2)
+        view = trainee.views()["0.weight"]
+        assert view.shape == (len(runs), 4, 2, 3, 3)
+        assert view[0].is_contiguous(memory_format=torch.channels_last) == (len(runs) == 1)
+        for run in runs:
+            state = unstack(trainee.states(), run)
+            assert all(torch.equal(state[name], value) for name, value in conv_net(run).state_dict().items())
+            assert all(value.is_contiguous() for value in state.values())
+
+
+def test_residual_networks_with_group_norms_train_stacked(start):
+    def build(seed=0):
+        return models.build("resnet20", {}, {"input_shape": (3, 8, 8), "outputs": 4, "graph": None}, seed)
+
+    settings = {"net": build, "shape": (3, 8, 8), "optimiser": "sgd", "clip": None}
+    together, alone = start([0, 1], **settings), start([1], **settings)
+    together.fit.run()
+    alone.fit.run()
+    for name, value in alone.trainee.states().items():
+        torch.testing.assert_close(together.trainee.states()[name][1], value[0], rtol=1e-3, atol=1e-4)
+
+
+class Tied(nn.Module):
+    """A readout that is the embedding, transposed: one tensor under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.readout = nn.Linear(32, 4, bias=False), nn.Linear(32, 4, bias=False)
+        self.readout.weight = self.embed.weight
+
+    def forward(self, x):
+        x = x.flatten(1)
+        return self.readout(torch.tanh(self.embed(x) @ self.embed.weight))
+
+
+def test_tied_tensors_are_one_in_training(start):
+    def build(seed=0):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return Tied()
+
+    training = start([0, 1], net=build, shape=SHAPE)
+    assert [*training.trainee.leaves] == ["embed.weight"]
+    training.fit.run()
+    states = training.trainee.states()
+    assert torch.equal(states["embed.weight"], states["readout.weight"])
+    assert not torch.equal(states["embed.weight"][0], build(0).embed.weight)
 
 
 def test_crops_are_each_runs_own_and_do_not_depend_on_its_company(start, conv_net):
