@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from pydantic import Field
 
+from lmc.core import seeds
 from lmc.core.errors import DataError
 from lmc.data import cache, columns, sources
 from lmc.data.dataset import Raw
@@ -31,7 +32,7 @@ class _ImageSet:
         raw = cache.cached([self.hub, self.label, source.identity], lambda: self._decode(source))
         first: dict[str, Any] = {}
         if samples:
-            first = {name: tensor[:samples].clone() for name, tensor in raw.tensors.items()}
+            first = {name: _some(tensor, samples) for name, tensor in raw.tensors.items()}
         return replace(raw, augment=augment, **first)
 
     def _decode(self, source: sources.Source) -> Raw:
@@ -60,6 +61,13 @@ class _ImageSet:
         return torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64))
 
 
+def _some(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    """The first of a fixed random order: published sets may be sorted by class."""
+    if count >= len(tensor):
+        return tensor
+    return tensor[torch.randperm(len(tensor), generator=seeds.generator("samples"))[:count]]
+
+
 _MNIST = _ImageSet("ylecun/mnist", (1, 28, 28), 10)
 _FASHION_MNIST = _ImageSet("zalando-datasets/fashion_mnist", (1, 28, 28), 10)
 _CIFAR10 = _ImageSet("uoft-cs/cifar10", (3, 32, 32), 10)
@@ -71,7 +79,8 @@ def mnist(*, path: str | None = None, samples: Count | None = None) -> Raw:
 
     Args:
         path: a folder of parquet files named train-* and test-*; None asks the Hub.
-        samples: only so many of the training images, and at most so many test images, the first; None is all.
+        samples: only so many of the training images, and at most so many test images, the first of a fixed
+            random order (sets may be sorted by class); None is all.
     """
     return _MNIST.load(path, samples)
 

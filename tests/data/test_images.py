@@ -24,11 +24,14 @@ def test_shards_are_decoded_in_order(small_mnist):
     assert np.array_equal(raw.test_targets.numpy(), labels[40:])
 
 
-def test_fewer_samples_are_the_first_of_each_split(small_mnist):
+def test_fewer_samples_are_drawn_once_and_keep_their_labels(small_mnist):
     folder, pixels, labels = small_mnist
-    raw = lmc.data.DATASETS["mnist"](path=folder, samples=15)
-    assert np.array_equal(raw.inputs[:, 0].numpy(), pixels[:15])
-    assert np.array_equal(raw.targets.numpy(), labels[:15])
+    raw, more = (lmc.data.DATASETS["mnist"](path=folder, samples=count) for count in (15, 20))
+    place = [int(np.flatnonzero((pixels[:40] == image.numpy()).all((1, 2)))[0]) for image in raw.inputs[:, 0]]
+    assert len({*place}) == 15
+    assert place != sorted(place)
+    assert np.array_equal(raw.targets.numpy(), labels[place])
+    assert torch.equal(more.inputs[:15], raw.inputs)
     assert np.array_equal(raw.test_inputs[:, 0].numpy(), pixels[40:50])
     whole = lmc.data.DATASETS["mnist"](path=folder, samples=1000)
     assert len(whole.inputs) == 40
