@@ -57,6 +57,10 @@ def compose(
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
+    groups = hydra.config_loader.list_groups("")
+    several = [each for each in overrides if each.key_or_group in groups and isinstance(each.value(), list)]
+    overrides = [each for each in overrides if each not in several]
+    faults = [*faults, *(_one_choice(each) for each in several)]
     mode = RunMode.MULTIRUN if sweep else RunMode.RUN
     kept, aside = list(overrides), []
     while True:
@@ -75,6 +79,14 @@ def compose(
     if found:
         raise_together(found + ([] if sweep else value_faults(command, config)))
     return config
+
+
+def _one_choice(override: Override) -> LmcError:
+    """Hydra would lay several choices over one another, and the last one would hide the others."""
+    key, names = override.key_or_group, ",".join(map(str, override.value()))  # type: ignore[arg-type]
+    return SettingError(
+        f"{override.input_line}: one choice is needed", f"-m {key}={names} makes a job of each"
+    )
 
 
 def mapping(config: DictConfig) -> dict[str, Any]:

@@ -7,8 +7,13 @@ usual architectures. Nothing is guessed: what has no rule fixes all that it touc
 from __future__ import annotations
 
 import copy
+import logging
+import os
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 import torch
@@ -74,11 +79,11 @@ def exported(model: nn.Module, example_input: Tensor) -> tuple[torch.export.Expo
             f"{type(model).__name__} does not run on an input of shape {tuple(example.shape)}: {_line(error)}"
         ) from error
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), _quiet():
             return torch.export.export(copied, (example,), strict=False), shapes
     except Exception as error:
         raise LmcError(
-            f"{type(model).__name__} cannot be traced: {_line(error)}",
+            f"{type(model).__name__} cannot be traced{_place(error)}: {_line(error)}",
             "give it a method permutation_groups() that declares its groups by hand (README, Your own model)",
         ) from error
 
@@ -104,6 +109,28 @@ def _shapes(model: nn.Module, example: Tensor) -> Shapes:
     for handle in handles:
         handle.remove()
     return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch logs and prints whole graphs when an export fails; the error says enough."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the model's own code, where there is one."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.name == "forward" and f"{os.sep}torch{os.sep}" not in frame.filename
+    ]
+    return f" at {own[-1].filename}:{own[-1].lineno} ({own[-1].line})" if own else ""
 
 
 def _line(error: BaseException) -> str:

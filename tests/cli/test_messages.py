@@ -29,6 +29,8 @@ CASES = {
     " variant)",
     "path pair=all": "pair: unknown key (did you mean pairs? keys: outputs, device, threads, references,"
     " pairs, mixed, trust, alphas, restatistics, kind, gap, layers, split, data, match)",
+    "path a match=[activation,none]": "match=[activation,none]: one choice is needed"
+    " (-m match=activation,none makes a job of each)",
     "path match.similaritee=x": "match=none has no similaritee (did you mean match.similarity? its keys:"
     " similarity, point)",
     "path data=mnist": "data=mnist: path takes keys of data, not a choice (write data.KEY=VALUE)",
