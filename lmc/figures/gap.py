@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
 from lmc.core.tables import nearest_middle
+from lmc.figures.panels import grid
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -25,22 +26,10 @@ def draw(table: pd.DataFrame) -> Figure:
     Args:
         table: the table ``gap``.
     """
-    from matplotlib.figure import Figure
-
     alpha, middle = nearest_middle(table)
-    experiments = list(middle.groupby(["experiment_a", "experiment_b"], sort=False))
-    matchers, layers = (list(dict.fromkeys(middle[name])) for name in ("match", "layer"))
+    figure, axes = grid(middle, _panel, f"relative gap at alpha {alpha:.3g}", head=1.1)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
     with style():
-        wide = max(3.0, 0.4 * len(layers))
-        figure = Figure(figsize=(1.4 + wide * len(matchers), 1.1 + 2.5 * len(experiments)))
-        axes = figure.subplots(len(experiments), len(matchers), sharey=True, squeeze=False)
-        for row, (names, part) in zip(axes, experiments, strict=True):
-            for place, match in zip(row, matchers, strict=True):
-                _panel(place, part[part["match"] == match])
-                title = " and ".join(dict.fromkeys(map(str, names)))
-                place.set_title(f"{title}\nmatch={match}", wrap=True)
-            row[0].set_ylabel(f"relative gap at alpha {alpha:.3g}")
-        handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure
 
@@ -53,9 +42,7 @@ def _panel(place: Axes, part: pd.DataFrame) -> None:
         place.bar(layers, means, bottom=bottom, width=0.6, color=colour, label=label)
         bottom = [below + mean for below, mean in zip(bottom, means, strict=True)]
     found = [estimate(part[part["layer"] == layer]["feature_gap"]) for layer in layers]
-    ends = [
-        (one.low, one.high) if one.low == one.low else (min(one.values), max(one.values)) for one in found
-    ]
+    ends = [one.ends for one in found]
     whiskers = [
         [max(0.0, one.mean - low) for one, (low, _) in zip(found, ends, strict=True)],
         [max(0.0, high - one.mean) for one, (_, high) in zip(found, ends, strict=True)],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
 from lmc.core.tables import nearest_middle
+from lmc.figures.panels import grid
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -27,21 +28,9 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
     Args:
         table: the table ``representation``.
     """
-    from matplotlib.figure import Figure
-
     alpha, shown = nearest_middle(table[table["split"] == split])
-    experiments = list(shown.groupby(["experiment_a", "experiment_b"], sort=False))
-    matchers, layers = (list(dict.fromkeys(shown[name])) for name in ("match", "layer"))
+    figure, axes = grid(shown, _panel, f"{split} loss at alpha {alpha:.3g}")
     with style():
-        wide = max(3.3, 0.4 * len(layers))
-        figure = Figure(figsize=(1.4 + wide * len(matchers), 0.8 + 2.5 * len(experiments)))
-        axes = figure.subplots(len(experiments), len(matchers), sharey=True, squeeze=False)
-        for row, (names, part) in zip(axes, experiments, strict=True):
-            for place, match in zip(row, matchers, strict=True):
-                _panel(place, part[part["match"] == match])
-                title = " and ".join(dict.fromkeys(map(str, names)))
-                place.set_title(f"{title}\nmatch={match}", wrap=True)
-            row[0].set_ylabel(f"{split} loss at alpha {alpha:.3g}")
         for place in axes[-1]:
             place.set_xlabel("hidden states averaged behind")
         axes.flat[0].set_ylim(bottom=min(0.0, float(shown["loss"].min())))

@@ -17,8 +17,8 @@ from lmc.core.tables import concatenate, frame
 from lmc.jobs.listing import run_row
 from lmc.jobs.loading import use_device
 from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.plan import Plan, make_plan
-from lmc.jobs.settings import Import, Train
+from lmc.jobs.plan import Plan, untrained
+from lmc.jobs.settings import Import
 from lmc.jobs.train import summary
 from lmc.models.stack import stack_states, state_of
 from lmc.recording import evaluate
@@ -100,7 +100,7 @@ def _checked(settings: Import) -> tuple[Plan, list[_Source]]:
     faults: list[LmcError] = []
     plan: Plan | None = None
     try:
-        plan = _planned(settings)
+        plan = untrained(settings, max(1, len(settings.references)))
     except LmcError as error:
         faults.append(error)
     expected = state_of(plan.build(0)) if plan else {}
@@ -121,22 +121,6 @@ def _checked(settings: Import) -> tuple[Plan, list[_Source]]:
     raise_together(faults)
     assert plan is not None
     return plan, sources
-
-
-def _planned(settings: Import) -> Plan:
-    """Data, network and (D, f) as a training of these settings would have them."""
-    return make_plan(
-        Train(
-            outputs=settings.outputs,
-            device=settings.device,
-            threads=settings.threads,
-            data=settings.data,
-            model=settings.model,
-            variant=settings.variant,
-            mask_seed=settings.mask_seed,
-            seeds=max(1, len(settings.references)),
-        )
-    )
 
 
 def _check_class(path: Path, fitted: Fitted, constraint: Constraint, settings: Import) -> None:

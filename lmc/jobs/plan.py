@@ -126,6 +126,12 @@ class Plan:
         return tuple(self.experiment.run(seed).reference for seed in self.seeds)
 
 
+def untrained(settings: Any, seeds: int | list[int]) -> Plan:
+    """Data, network and (D, f) as a training of another command's settings would have them."""
+    shared = ("outputs", "device", "threads", "data", "model", "variant", "mask_seed")
+    return make_plan(Train(**{key: getattr(settings, key) for key in shared}, seeds=seeds))
+
+
 def make_plan(settings: Train) -> Plan:
     """Check everything that can be wrong before the first epoch, and name the experiment.
 

@@ -15,8 +15,8 @@ from lmc.jobs.coherence import slot_anisotropy
 from lmc.jobs.layers import Layer, chosen_layers, off_diagonal, record_layers
 from lmc.jobs.loading import use_device
 from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.plan import Plan, make_plan
-from lmc.jobs.settings import Predict, Train
+from lmc.jobs.plan import Plan, untrained
+from lmc.jobs.settings import Predict
 from lmc.matching.identifiability import admissible, identifiable
 from lmc.models.stack import stack_states
 from lmc.store import files, results
@@ -27,18 +27,7 @@ if TYPE_CHECKING:
 
 def run(settings: Predict, talk: Talk) -> Outcome:
     """The table ``prediction``, a row a layer: the first is exact, deeper ones see a random network."""
-    plan = make_plan(
-        Train(
-            outputs=settings.outputs,
-            device=settings.device,
-            threads=settings.threads,
-            data=settings.data,
-            model=settings.model,
-            variant=settings.variant,
-            seeds=settings.seeds,
-            mask_seed=settings.mask_seed,
-        )
-    )
+    plan = untrained(settings, settings.seeds)
     table = predict(plan, settings, talk)
     folder = plan.experiment.path.parent.parent / "predict" / plan.experiment.name
     files.check_writable(folder)

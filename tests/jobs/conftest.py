@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from lmc import api
 
+SHARED: dict[str, Any] = {"seeds": 4, "training": {"epochs": 8}, "model": {"hidden": [24, 16]}}
 TINY: dict[str, Any] = {"model": {"name": "mlp", "hidden": [8, 8]}, "training": {"epochs": 2}, "threads": 1}
 
 
@@ -34,3 +36,20 @@ def tiny(**settings: Any) -> dict[str, Any]:
 def train(**settings: Any) -> Any:
     """Train a tiny experiment and return its table ``run``."""
     return api.train(**tiny(**settings))
+
+
+@pytest.fixture(scope="session")
+def four_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four runs each of standard, w and sigma, and of standard with BatchNorm, trained once for all modules."""
+    folder = tmp_path_factory.mktemp("stored")
+    for variant in ("standard", "w", "sigma"):
+        train(**SHARED, variant=variant, outputs=str(folder), name=variant)
+    train(**{**SHARED, "model": {"hidden": [24, 16], "norm": "batch"}}, outputs=str(folder), name="batch")
+    return folder
+
+
+@pytest.fixture
+def runs(four_runs: Path, outputs: Path) -> Path:
+    """A copy of them that a test may change."""
+    shutil.copytree(four_runs, outputs)
+    return outputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +14,6 @@ from lmc.core.errors import LmcError, MismatchError, RunReferenceError, SettingE
 from lmc.core.tables import columns
 
 from .conftest import train
-
-TRAINED = {"seeds": 4, "training": {"epochs": 8}, "model": {"hidden": [24, 16]}}
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Standard, w and sigma runs, trained once."""
-    folder = tmp_path_factory.mktemp("stored")
-    for variant in ("standard", "w", "sigma"):
-        train(**TRAINED, variant=variant, outputs=str(folder), name=variant)
-    train(**{**TRAINED, "model": {"hidden": [24, 16], "norm": "batch"}}, outputs=str(folder), name="batch")
-    return folder
-
-
-@pytest.fixture
-def runs(stored: Path, outputs: Path) -> Path:
-    """A copy that a test may change."""
-    shutil.copytree(stored, outputs)
-    return outputs
 
 
 def test_tables_have_the_declared_columns_first(runs: Path) -> None:
