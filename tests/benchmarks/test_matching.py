@@ -5,12 +5,9 @@ Run as a program with the name of a way, it prints the memory that way takes bey
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
+import memory
 import published
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -91,7 +88,7 @@ def test_matching_memory(data, benchmark, compare_sizes, note):
 
     def measure():
         for way, found in peaks.items():
-            found.append(_child(way))
+            found.append(memory.child(__file__, way))
 
     benchmark.pedantic(measure, rounds=3)
     extra, total = (
@@ -101,31 +98,11 @@ def test_matching_memory(data, benchmark, compare_sizes, note):
     compare_sizes("matching, whole process", total["lmc"], total["plain"])
 
 
-def _child(way):
-    roots = [str(Path(__file__).parent), *(path for path in sys.path if path)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(roots)}
-    done = subprocess.run(
-        [sys.executable, __file__, way], env=environment, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
-
-
-def _resident(field):
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"no {field} in /proc/self/status")
-
-
 def main(way):
     found = published.data()
     pair = published.trained_pair(found, steps=5)
     inputs = found.inputs[: found.train]
-    before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak from here on
-    WAYS[way](inputs, pair)
-    peak = _resident("VmHWM")
-    print(json.dumps({"extra": peak - before, "total": peak}))
+    memory.report(lambda: WAYS[way](inputs, pair))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
-"""ResNet-20 (width 1) on images of CIFAR-10's shape: training steps, symmetry, and matching in one pass."""
+"""ResNet-20 (width 1) on images of CIFAR-10's shape: training steps, symmetry, and matching in one pass.
+
+Run as a program with a number of images, it prints the memory that matching takes beyond data and networks.
+"""
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 
+import memory
 import pytest
 import torch
 from torch import nn
@@ -12,7 +17,10 @@ from torch.utils.data import DataLoader, Dataset
 from lmc import models, symmetry
 from lmc.data import TASKS
 from lmc.data.augmentation import CropAndFlip
+from lmc.matching.assignment import match_activations
+from lmc.matching.similarity import pearson
 from lmc.models.stack import stack_states, state_of, unstack
+from lmc.recording import record
 from lmc.training import Fit, Recipe, Trainee, objective, orders
 
 SHAPE, BATCH, STEPS, IMAGES = (3, 32, 32), 128, 4, 4_096
@@ -133,3 +141,36 @@ def test_symmetry(benchmark, note):
 
     groups = benchmark.pedantic(found, rounds=3, warmup_rounds=1)
     note(f"symmetry of ResNet-20: {len(groups)} groups traced and verified")
+
+
+def matched(images):
+    """Every group of two networks matched by activations, all recorded in one pass."""
+    model, example = network().eval(), images[:2]
+    groups = symmetry.permutation_groups(model, example)
+    features = [feature for group in groups for feature in group.points["activation"]]
+    states = stack_states([state_of(network(seed)) for seed in (0, 1)])
+    moments = record(model, states, images, {feature: [(0, 1)] for feature in features})
+    found = {}
+    for group in groups:
+        similar = [pearson(moments[feature], 0, 1) for feature in group.points["activation"]]
+        found[group.name] = match_activations(torch.stack(similar).mean(dim=0))
+    return found
+
+
+def test_matching_memory(benchmark, compare_sizes, note):
+    """Four times the images: the same memory."""
+    note("ResNet-20 matching: 12 groups, 2 runs; memory at 1,024 images (left) and at 4,096 (right)")
+    peaks = {1_024: [], 4_096: []}
+
+    def measure():
+        for count, found in peaks.items():
+            found.append(memory.child(__file__, str(count))["extra"])
+
+    benchmark.pedantic(measure, rounds=3)
+    compare_sizes("ResNet-20 matching, extra memory", *peaks.values())
+
+
+if __name__ == "__main__":
+    # The largest set is made whatever the number, so that its share of memory is the same.
+    drawn = torch.randn(IMAGES, *SHAPE, generator=torch.Generator().manual_seed(0))
+    memory.report(lambda: matched(drawn[: int(sys.argv[1])]))
