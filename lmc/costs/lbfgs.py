@@ -2,111 +2,181 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
-Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-Precondition = Callable[[Tensor, Tensor], Tensor]
+# Converged problems stay in the batch, unmoved, until this share is left: leaving it costs copies of the rest.
+_COMPACT = 0.75
+_SMALLEST_STEP = 2.0**-30
 
 
-def minimise(
-    start: Tensor,
-    evaluate: Evaluate,
-    precondition: Precondition,
-    tolerance: float,
-    max_steps: int,
-    memory: int = 8,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Minimise P problems of m unknowns together; a problem that has converged is not evaluated again.
+class Problems(Protocol):
+    """Q problems of m unknowns each."""
+
+    @property
+    def curvature(self) -> Tensor:
+        """(Q, m), positive: a guess at the Hessian's diagonal, which the first steps divide by."""
+
+    def evaluate(self, point: Tensor) -> tuple[Tensor, Tensor]:
+        """Values (Q,) and gradients (Q, m) at points (Q, m)."""
+
+    def take(self, rows: Tensor) -> Self:
+        """Those problems, by index; one may be taken twice."""
+
+
+class Descent:
+    """Where Q descents stand: points (Q, m), values (Q,), and the memory they take their directions from.
+
+    Each step evaluates all problems once, a problem whose step was refused trying a shorter one: so none
+    waits for another's line search.
+    """
+
+    def __init__(self, problems: Problems, start: Tensor, memory: int = 8) -> None:
+        self.problems, self.point = problems, start.clone()
+        self.value, self.gradient = problems.evaluate(start)
+        self.going = torch.ones_like(self.value, dtype=torch.bool)
+        self._pairs = _Pairs.empty(*start.shape, memory, start)
+        # Directions are those of the point over the root: in these units the Hessian is near the identity.
+        self._root = problems.curvature.rsqrt()
+        slope = self._root * self.gradient
+        self._direction, self._downhill = -slope, -slope.square().sum(dim=1)
+        self._size = torch.ones_like(self.value)
+
+    def small(self, tolerance: float) -> Tensor:
+        """Whether a gradient's largest entry is within the tolerance relative to 1 + |value|."""
+        return (self.gradient.abs() <= tolerance * (1 + self.value.abs())[:, None]).all(dim=1)
+
+    def step(self) -> None:
+        """One evaluation of every problem.
+
+        A rise within the value's own rounding is no rise, or the last steps would all be refused.
+        """
+        step = self._size[:, None] * self._direction
+        trial = torch.addcmul(self.point, self._root, step)
+        value, gradient = self.problems.evaluate(trial)
+        expected = self._size * self._downhill
+        noise = 4 * torch.finfo(value.dtype).eps * self.value.abs()
+        good = (value <= self.value + noise + 1e-4 * expected) & self.going
+        change = self._root * (gradient - self.gradient)
+        if good.all():
+            self.point, self.value, self.gradient = trial, value, gradient
+            self._size = torch.ones_like(self._size)
+            self._direction, self._downhill = self._aim(step, change)
+            return
+        moved = good[:, None]
+        # The lowest point of the parabola through what is known, within bounds.
+        shorter = (expected / (2 * (self.value + expected - value))).nan_to_num(0.1).clamp(0.1, 0.5)
+        self._size = torch.where(good, 1, shorter * self._size)
+        self.going &= self._size > _SMALLEST_STEP
+        self.point = torch.where(moved, trial, self.point)
+        self.gradient = torch.where(moved, gradient, self.gradient)
+        self.value = torch.where(good, value, self.value)
+        direction, downhill = self._aim(torch.where(moved, step, 0), torch.where(moved, change, 0))
+        self._direction = torch.where(moved, direction, self._direction)
+        self._downhill = torch.where(good, downhill, self._downhill)
+
+    def _aim(self, step: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+        """New directions and the slopes along them."""
+        slope = self._root * self.gradient
+        direction = -self._pairs.newton(step, change, slope)
+        downhill = (direction * slope).sum(dim=1)
+        wrong = ~(downhill < 0)
+        if wrong.any():
+            direction[wrong] = -slope[wrong]
+            downhill[wrong] = -slope[wrong].square().sum(dim=1)
+        return direction, downhill
+
+    def take(self, rows: Tensor) -> Descent:
+        """Those descents, by index, where they stand."""
+        taken = object.__new__(type(self))
+        taken.problems, taken._pairs = self.problems.take(rows), self._pairs.take(rows)
+        for name in ("point", "value", "gradient", "going", "_root", "_direction", "_downhill", "_size"):
+            setattr(taken, name, getattr(self, name)[rows])
+        return taken
+
+
+def minimise(descent: Descent, tolerance: float, max_steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Descend until every gradient is small.
 
     Args:
-        start: (P, m).
-        evaluate: points (Q, m) and the problems' indices (Q,) to values (Q,) and gradients (Q, m).
-        precondition: gradients (Q, m) and indices to inverse-Hessian guesses applied to them.
         tolerance: of a gradient's largest entry, relative to 1 + |value|.
 
     Returns:
         points (P, m), values (P,), and which problems converged (P,) bool; the others met ``max_steps`` or
         can descend no further.
     """
-    x = start.clone()
-    active = torch.arange(len(x), device=x.device)
-    value, gradient = evaluate(x, active)
-    if x.shape[1] == 0:
-        return x, value, torch.ones_like(active, dtype=torch.bool)
-    history: list[tuple[Tensor, Tensor, Tensor]] = []
-    converged = _small(gradient, value, tolerance)
-    going = ~converged
-    for _ in range(max_steps):
-        keep = going[active]
-        if not keep.all():
-            active = active[keep]
-            history = [(step[keep], change[keep], inverse[keep]) for step, change, inverse in history]
-        if len(active) == 0:
-            break
-        here, old, slope = x[active], value[active], gradient[active]
-        direction = -_two_loops(slope, history, lambda g: precondition(g, active))  # noqa: B023
-        wrong = ~((direction * slope).sum(dim=1) < 0)
-        if wrong.any():
-            direction[wrong] = -precondition(slope[wrong], active[wrong])
-        there, new, new_slope, moved = _line_search(here, old, slope, direction, active, evaluate)
-        history = [*history[1 - memory :], _update(there - here, new_slope - slope)]
-        x[active], value[active], gradient[active] = there, new, new_slope
-        converged[active] = _small(new_slope, new, tolerance)
-        going[active] = moved & ~converged[active]
-    return x, value, converged
+    point, value = descent.point.clone(), descent.value.clone()
+    converged = descent.small(tolerance)
+    rows = torch.arange(len(value), device=value.device)
+    for count in range(max_steps + 1):
+        done = descent.small(tolerance)
+        descent.going &= ~done
+        left = int(descent.going.sum())
+        if left <= _COMPACT * len(rows) or count == max_steps:
+            point[rows], value[rows], converged[rows] = descent.point, descent.value, done
+            kept = descent.going.nonzero()[:, 0]
+            if len(kept) == 0 or count == max_steps:
+                break
+            descent, rows = descent.take(kept), rows[kept]
+        descent.step()
+    return point, value, converged
 
 
-def _small(gradient: Tensor, value: Tensor, tolerance: float) -> Tensor:
-    return gradient.abs().amax(dim=1) <= tolerance * (1 + value.abs())
+class _Pairs:
+    """The last steps s and changes y of the gradient of each problem, its Hessian taken to be near the identity.
 
-
-def _update(step: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One pair of the history; curvature that is not positive is left out by a zero weight."""
-    curvature = (step * change).sum(dim=1)
-    good = curvature > 1e-12 * step.norm(dim=1) * change.norm(dim=1)
-    return step, change, torch.where(good, 1 / torch.where(good, curvature, 1), 0)
-
-
-def _two_loops(
-    gradient: Tensor, history: list[tuple[Tensor, Tensor, Tensor]], precondition: Callable[[Tensor], Tensor]
-) -> Tensor:
-    q = gradient.clone()
-    weights = []
-    for step, change, inverse in reversed(history):
-        weight = inverse * (step * q).sum(dim=1)
-        q -= weight[:, None] * change
-        weights.append(weight)
-    q = precondition(q)
-    for (step, change, inverse), weight in zip(history, reversed(weights), strict=True):
-        q += (weight - inverse * (change * q).sum(dim=1))[:, None] * step
-    return q
-
-
-def _line_search(
-    here: Tensor, value: Tensor, gradient: Tensor, direction: Tensor, active: Tensor, evaluate: Evaluate
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Halve each problem's step until it descends enough; one that cannot stays, and has not moved.
-
-    A rise within the value's own rounding is no rise, or the last steps would all be refused.
+    The inverse Hessian in compact form (Byrd, Nocedal and Schnabel 1994), so that products with all of the
+    memory are one. With a and b for the memory's places from the oldest on, ``inverse`` is that of the upper
+    triangle of s_a . y_b. A step whose curvature is not positive has zeros in it, and so no part in anything.
     """
-    there, new_value, new_gradient = here.clone(), value.clone(), gradient.clone()
-    downhill = (direction * gradient).sum(dim=1)
-    noise = 4 * torch.finfo(value.dtype).eps * value.abs()
-    waiting = torch.arange(len(here), device=here.device)
-    size = 1.0
-    for _ in range(30):
-        trial = here[waiting] + size * direction[waiting]
-        found, slope = evaluate(trial, active[waiting])
-        good = found <= (value + noise + 1e-4 * size * downhill)[waiting]
-        accepted = waiting[good]
-        there[accepted], new_value[accepted], new_gradient[accepted] = trial[good], found[good], slope[good]
-        waiting = waiting[~good]
-        if len(waiting) == 0:
-            break
-        size /= 2
-    moved = torch.ones_like(active, dtype=torch.bool)
-    moved[waiting] = False
-    return there, new_value, new_gradient, moved
+
+    def __init__(self, rows: Tensor, inverse: Tensor, inner: Tensor, order: list[int]) -> None:
+        self.rows = rows  # (Q, M, 2, m): s and y
+        self.inverse = inverse  # (Q, K, K), K <= M
+        self.inner = inner  # (Q, K, K) y_a . y_b, and s_a . y_a more on the diagonal
+        self.order = order  # (K,) the rows' places from the oldest on
+
+    @classmethod
+    def empty(cls, count: int, unknowns: int, memory: int, like: Tensor) -> _Pairs:
+        small = like.new_zeros(count, 0, 0)
+        return cls(like.new_empty(count, memory, 2, unknowns), small, small, [])
+
+    def take(self, rows: Tensor) -> _Pairs:
+        return _Pairs(self.rows[rows], self.inverse[rows], self.inner[rows], self.order)
+
+    def newton(self, step: Tensor, change: Tensor, slope: Tensor) -> Tensor:
+        """The inverse Hessian times gradients (Q, m), after one more step and change (Q, m)."""
+        memory = self.rows.shape[1]
+        old = self.order[-memory + 1 :] if memory > 1 else []
+        dropped = len(self.order) - len(old)
+        place = self.order[0] if dropped else len(self.order)
+        self.rows[:, place, 0], self.rows[:, place, 1] = step, change
+        self.order = [*old, place]
+        count = len(self.order)
+        rows = self.rows[:, :count].flatten(1, 2)
+        products = (rows @ torch.stack([change, slope], dim=2)).unflatten(1, (count, 2))[:, self.order]
+        with_step, with_change = products[:, :, 0], products[:, :, 1]  # (Q, K, 2)
+
+        curvature = with_step[:, -1, 0]
+        size = with_change[:, -1, 0]
+        reach = torch.linalg.vector_norm(step, dim=1)
+        good = curvature > 1e-12 * reach * size.sqrt()
+        turn = torch.where(good, 1 / torch.where(good, curvature, 1), 0)
+        inverse, inner = slope.new_zeros(2, len(slope), count, count)
+        if count > 1:
+            inverse[:, :-1, :-1] = self.inverse[:, dropped:, dropped:]
+            inner[:, :-1, :-1] = self.inner[:, dropped:, dropped:]
+            column = inverse[:, :-1, :-1] @ with_step[:, :-1, :1]
+            inverse[:, :-1, -1:] = column * -turn[:, None, None]
+        inverse[:, -1, -1] = turn
+        inner[:, -1] = inner[:, :, -1] = with_change[:, :, 0]
+        inner[:, -1, -1] += curvature
+        self.inverse, self.inner = inverse, inner
+
+        u = inverse @ with_step[:, :, 1:]
+        p = inverse.mT @ (inner @ u - with_change[:, :, 1:])
+        weights = torch.empty_like(with_step)
+        weights[:, self.order] = torch.cat([p, -u], dim=2)
+        return torch.baddbmm(slope[:, None], weights.flatten(1)[:, None], rows)[:, 0]

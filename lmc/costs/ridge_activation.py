@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from lmc.costs.lbfgs import minimise
+from lmc.costs.lbfgs import Descent, minimise
 from lmc.models.stack import chunk
 
 # A first descent in float32: so many steps to choose between the starts, so many from the better one.
-_CHOICE_STEPS, _CHOICE_TOLERANCE = 20, 1e-3
+_CHOICE_STEPS = 20
 _COARSE_STEPS, _COARSE_TOLERANCE = 100, 2e-6
 # The second start takes the activation to be this much flatter, so that its theta is the smaller one.
 _FLATTER = 0.1
@@ -40,47 +40,48 @@ class Layer:
 class _Slot:
     """One slot's problem for P neurons, in the eigenbasis of its t trainable inputs.
 
-    A point (P, t) or (P, t + 1) is theta, and b where that is free.
+    A point (P, m) is theta, m = t, or theta and b, m = t + 1, where that is free.
     """
 
-    x: Tensor  # (N, t)
-    values: Tensor  # (t,) eigenvalues of E[x x^T]
-    fixed: Tensor  # (N,) what the centre contributes
-    bias: Tensor  # (P, 1) the targets'
-    scale: Tensor  # (P, N) or (P, 1), with shift a norm between the linear map and the activation
-    shift: Tensor
+    x: Tensor  # (N, m), b's column one
+    penalty: Tensor  # (m,) one, zero for b
+    scale: Tensor | None  # (P, N) or (P, 1), a norm's between the linear map and the activation
+    offset: Tensor  # (1, N) or (P, N), what is added to the scaled product: centre, fixed bias, shift
     target: Tensor  # (P, N)
-    steepness: Tensor  # (P, 1) mean squared slope at the target
+    curvature: Tensor  # (P, m) of the linear problem, whose Hessian is diagonal here
+    beta: float
+    phi: Callable[[Tensor], Tensor]
+
+    def take(self, rows: Tensor) -> _Slot:
+        """The problem for these of the neurons."""
+        return replace(
+            self,
+            scale=None if self.scale is None else self.scale[rows],
+            offset=self.offset if len(self.offset) == 1 else self.offset[rows],
+            target=self.target[rows],
+            curvature=self.curvature[rows],
+        )
 
     def single(self) -> _Slot:
         """The same in float32."""
-        return _Slot(*(getattr(self, field.name).float() for field in fields(self)))
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{k: part.float() for k, part in given.items() if isinstance(part, Tensor)})
 
-    def precondition(self, gradient: Tensor, at: Tensor, beta: float) -> Tensor:
-        """The gradient over the curvature of the linear problem, whose Hessian is diagonal here."""
-        t = len(self.values)
-        error = 2 * self.steepness[at] / beta
-        curvature = [2 + error * self.values, error.expand(-1, gradient.shape[1] - t)]
-        return gradient / torch.cat(curvature, dim=1)
-
-    def evaluate(
-        self, point: Tensor, at: Tensor, beta: float, phi: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Objectives (Q,) and gradients of points (Q, m) of the neurons ``at`` (Q,)."""
-        t = len(self.values)
-        theta, free_bias = point[:, :t], point[:, t:]
-        scale = self.scale[at]
-        z = theta @ self.x.mT
-        z += self.fixed
-        z += free_bias if free_bias.shape[1] else self.bias[at]
-        value, slope = value_and_slope(phi, z.mul_(scale).add_(self.shift[at]))
-        error = value.sub_(self.target[at])
-        total = theta.square().sum(dim=1) + error.square().mean(dim=1) / beta
-        error.mul_(slope).mul_(scale).mul_(2 / (beta * len(self.x)))
-        gradient = 2 * theta + error @ self.x
-        if free_bias.shape[1]:
-            gradient = torch.cat([gradient, error.sum(dim=1, keepdim=True)], dim=1)
-        return total, gradient
+    def evaluate(self, point: Tensor) -> tuple[Tensor, Tensor]:
+        """Objectives (P,) and gradients of points (P, m)."""
+        if self.scale is None:
+            z = torch.addmm(self.offset, point, self.x.mT)
+        else:
+            z = (point @ self.x.mT).mul_(self.scale).add_(self.offset)
+        with torch.enable_grad():
+            value = self.phi(z.requires_grad_(True))
+        error = value.detach() - self.target
+        (back,) = torch.autograd.grad(value, z, error)
+        if self.scale is not None:
+            back *= self.scale
+        theta = self.penalty * point
+        total = theta.square().sum(dim=1) + error.square_().mean(dim=1) / self.beta
+        return total, torch.addmm(theta, back, self.x, beta=2, alpha=2 / (self.beta * len(self.x)))
 
 
 def value_and_slope(phi: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,12 +106,8 @@ class Nonlinear:
         norm: tuple[Tensor, Tensor] | None,
     ) -> None:
         self.layer, self.beta, self.phi, self.fit_bias = layer, beta, phi, fit_bias
-        n = len(layer.weight)
-        scale, shift = (x.new_ones(n), x.new_zeros(n)) if norm is None else norm
         # (n, N) or (n, 1): one row a neuron, as its function carries its norm along.
-        self.scale, self.shift = (
-            part.double()[:, None] if part.dim() == 1 else part.double().mT for part in (scale, shift)
-        )
+        self.norm = None if norm is None else [_a_row_each(part.double()) for part in norm]
         mean = x.mean(dim=0) if fit_bias else torch.zeros_like(x[0])
         self.x = x - mean
         self.bias = layer.bias + layer.weight @ mean
@@ -132,58 +129,66 @@ class Nonlinear:
     def _pairs(
         self, slot: int, neurons: Tensor, tolerance: float, max_steps: int
     ) -> tuple[Tensor, Tensor, int]:
-        layer, beta, phi = self.layer, self.beta, self.phi
-        free = layer.free[slot]
+        layer, free = self.layer, self.layer.free[slot]
         x = self.x[:, free]
         values, vectors = torch.linalg.eigh(x.mT @ x / len(x))
-        bias, scale, shift = self.bias[neurons, None], self.scale[neurons], self.shift[neurons]
+        x, values = x @ vectors, values.clamp_min(0)
+        bias, fixed = self.bias[neurons, None], self.x @ layer.centre[slot]
         pre = layer.weight[neurons] @ self.x.mT + bias
-        target, slope = value_and_slope(phi, scale * pre + shift)
+        scale, shift = (None, None) if self.norm is None else (part[neurons] for part in self.norm)
+        target, slope = value_and_slope(self.phi, pre if scale is None else scale * pre + shift)
         # The error's curvature per unit of pre-activation, at the target.
-        steepness = (slope * scale).square().mean(dim=1, keepdim=True).clamp_min(1e-6)
-        fixed = self.x @ layer.centre[slot]
-        problem = _Slot(x @ vectors, values.clamp_min(0), fixed, bias, scale, shift, target, steepness)
+        slope = slope if scale is None else slope * scale
+        steepness = slope.square().mean(dim=1, keepdim=True).clamp_min(1e-6)
 
-        starts = [self._start(problem, pre - fixed, factor) for factor in (1, _FLATTER)]
-        start = self._coarse(problem.single(), torch.stack(starts).float(), tolerance, max_steps).double()
+        penalty, offset = torch.ones_like(values), fixed[None]
+        wanted = pre - fixed
+        mean = wanted.mean(dim=1, keepdim=True) if self.fit_bias else bias
+        starts = [
+            (wanted - mean) @ x / len(x) / (self.beta / (factor * steepness) + values)
+            for factor in (1, _FLATTER)
+        ]
+        if self.fit_bias:
+            x, values, penalty = (_with_last(part, one) for part, one in ((x, 1), (values, 1), (penalty, 0)))
+            starts = [torch.cat([start, mean], dim=1) for start in starts]
+        else:
+            offset = offset + bias
+        if scale is not None:
+            offset = scale * offset + shift
+        curvature = 2 * penalty + 2 * steepness / self.beta * values
+        problem = _Slot(x, penalty, scale, offset, target, curvature, self.beta, self.phi)
+
+        start = _coarse(problem.single(), torch.stack(starts).float(), tolerance, max_steps).double()
         own = (neurons == slot).nonzero()[:, 0]
         if len(own):
-            theta = (layer.weight[slot] - layer.centre[slot])[free] @ vectors
-            trained = torch.cat([theta, self.bias[slot, None]]) if self.fit_bias else theta
+            trained = (layer.weight[slot] - layer.centre[slot])[free] @ vectors
+            if self.fit_bias:
+                trained = torch.cat([trained, self.bias[slot, None]])
             both = torch.stack([start[own[0]], trained])
-            start[own[0]] = both[problem.evaluate(both, own.expand(2), beta, phi)[0].argmin()]
-        point, total, converged = minimise(
-            start,
-            lambda point, at: problem.evaluate(point, at, beta, phi),
-            lambda gradient, at: problem.precondition(gradient, at, beta),
-            tolerance,
-            max_steps,
-        )
-        norm = point[:, : len(values)].square().sum(dim=1)
+            start[own[0]] = both[problem.take(own.expand(2)).evaluate(both)[0].argmin()]
+        point, total, converged = minimise(Descent(problem, start), tolerance, max_steps)
+        norm = (penalty * point).square().sum(dim=1)
         return (total - norm).clamp_min(0), norm, int((~converged).sum())
 
-    def _coarse(self, problem: _Slot, starts: Tensor, tolerance: float, max_steps: int) -> Tensor:
-        """Near-minima (P, m) in float32, from that of the starts (S, P, m) which leads after a few steps."""
-        many, count, _ = starts.shape
 
-        def descend(start: Tensor, until: float, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-            return minimise(
-                start,
-                lambda point, at: problem.evaluate(point, at % count, self.beta, self.phi),
-                lambda gradient, at: problem.precondition(gradient, at % count, self.beta),
-                until,
-                min(steps, max_steps),
-            )
+def _coarse(problem: _Slot, starts: Tensor, tolerance: float, max_steps: int) -> Tensor:
+    """Near-minima (P, m) in float32, from that of the starts (S, P, m) which leads after a few steps."""
+    many, count, unknowns = starts.shape
+    every = torch.arange(count)
+    race = Descent(problem.take(every.repeat(many)), starts.flatten(0, 1))
+    if unknowns:
+        for _ in range(min(_CHOICE_STEPS, max_steps)):
+            race.step()
+    best = race.value.view(many, count).nan_to_num(torch.inf, torch.inf).argmin(dim=0)
+    chosen = race.take(best * count + every)
+    point, _, _ = minimise(chosen, max(tolerance, _COARSE_TOLERANCE), min(_COARSE_STEPS, max_steps))
+    return torch.where(point.isfinite().all(dim=1, keepdim=True), point, starts[0])
 
-        found, value, _ = descend(starts.flatten(0, 1), _CHOICE_TOLERANCE, _CHOICE_STEPS)
-        best = value.view(many, count).nan_to_num(torch.inf, torch.inf).argmin(dim=0)
-        chosen = found.view(many, count, -1)[best, torch.arange(count)]
-        point = descend(chosen, max(tolerance, _COARSE_TOLERANCE), _COARSE_STEPS)[0]
-        return torch.where(point.isfinite().all(dim=1, keepdim=True), point, starts[0])
 
-    def _start(self, problem: _Slot, wanted: Tensor, factor: float) -> Tensor:
-        """The linear problem's solution (P, m) for pre-activations ``wanted`` (P, N) from theta."""
-        bias = wanted.mean(dim=1, keepdim=True) if self.fit_bias else problem.bias
-        weight = self.beta / (factor * problem.steepness)
-        theta = ((wanted - bias) @ problem.x / len(problem.x)) / (weight + problem.values)
-        return torch.cat([theta, bias], dim=1) if self.fit_bias else theta
+def _with_last(part: Tensor, entry: float) -> Tensor:
+    """Along the last axis."""
+    return torch.cat([part, torch.full_like(part[..., :1], entry)], dim=-1)
+
+
+def _a_row_each(part: Tensor) -> Tensor:
+    return part[:, None] if part.dim() == 1 else part.mT
