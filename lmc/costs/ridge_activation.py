@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lmc.costs.lbfgs import Descent, minimise
 from lmc.models.stack import chunk
@@ -149,7 +150,7 @@ class Nonlinear:
             for factor in (1, _FLATTER)
         ]
         if self.fit_bias:
-            x, values, penalty = (_with_last(part, one) for part, one in ((x, 1), (values, 1), (penalty, 0)))
+            x, values, penalty = (pad(part, (0, 1), value=b) for part, b in ((x, 1), (values, 1), (penalty, 0)))
             starts = [torch.cat([start, mean], dim=1) for start in starts]
         else:
             offset = offset + bias
@@ -183,11 +184,6 @@ def _coarse(problem: _Slot, starts: Tensor, tolerance: float, max_steps: int) ->
     chosen = race.take(best * count + every)
     point, _, _ = minimise(chosen, max(tolerance, _COARSE_TOLERANCE), min(_COARSE_STEPS, max_steps))
     return torch.where(point.isfinite().all(dim=1, keepdim=True), point, starts[0])
-
-
-def _with_last(part: Tensor, entry: float) -> Tensor:
-    """Along the last axis."""
-    return torch.cat([part, torch.full_like(part[..., :1], entry)], dim=-1)
 
 
 def _a_row_each(part: Tensor) -> Tensor:
