@@ -33,7 +33,7 @@ class Descent:
     waits for another's line search.
     """
 
-    def __init__(self, problems: Problems, start: Tensor, memory: int = 8) -> None:
+    def __init__(self, problems: Problems, start: Tensor, memory: int = 5) -> None:
         self.problems, self.point = problems, start.clone()
         self.value, self.gradient = problems.evaluate(start)
         self.going = torch.ones_like(self.value, dtype=torch.bool)

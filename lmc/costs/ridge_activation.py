@@ -13,7 +13,7 @@ from lmc.costs.lbfgs import Descent, minimise
 from lmc.models.stack import chunk
 
 # A first descent in float32: so many steps to choose between the starts, so many from the better one.
-_CHOICE_STEPS = 20
+_CHOICE_STEPS = 12
 _COARSE_STEPS, _COARSE_TOLERANCE = 100, 2e-6
 # The second start takes the activation to be this much flatter, so that its theta is the smaller one.
 _FLATTER = 0.1
