@@ -7,7 +7,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-# Converged problems stay in the batch, unmoved, until this share is left: leaving it costs copies of the rest.
+# Problems that are done stay in the batch, unmoved, until only this share of it is left.
 _COMPACT = 0.75
 _SMALLEST_STEP = 2.0**-30
 
@@ -37,7 +37,7 @@ class Descent:
         self.problems, self.point = problems, start.clone()
         self.value, self.gradient = problems.evaluate(start)
         self.going = torch.ones_like(self.value, dtype=torch.bool)
-        self._pairs = _Pairs.empty(*start.shape, memory, start)
+        self._pairs = _Pairs.empty(start, memory)
         # Directions are those of the point over the root: in these units the Hessian is near the identity.
         self._root = problems.curvature.rsqrt()
         slope = self._root * self.gradient
@@ -107,8 +107,7 @@ def minimise(descent: Descent, tolerance: float, max_steps: int) -> tuple[Tensor
         points (P, m), values (P,), and which problems converged (P,) bool; the others met ``max_steps`` or
         can descend no further.
     """
-    point, value = descent.point.clone(), descent.value.clone()
-    converged = descent.small(tolerance)
+    point, value, converged = descent.point.clone(), descent.value.clone(), torch.zeros_like(descent.going)
     rows = torch.arange(len(value), device=value.device)
     for count in range(max_steps + 1):
         done = descent.small(tolerance)
@@ -125,11 +124,12 @@ def minimise(descent: Descent, tolerance: float, max_steps: int) -> tuple[Tensor
 
 
 class _Pairs:
-    """The last steps s and changes y of the gradient of each problem, its Hessian taken to be near the identity.
+    """The last steps s of each problem and the changes y of its gradient, the Hessian being near the identity.
 
-    The inverse Hessian in compact form (Byrd, Nocedal and Schnabel 1994), so that products with all of the
-    memory are one. With a and b for the memory's places from the oldest on, ``inverse`` is that of the upper
-    triangle of s_a . y_b. A step whose curvature is not positive has zeros in it, and so no part in anything.
+    The inverse Hessian is kept in compact form (Byrd, Nocedal and Schnabel, Mathematical Programming 63, 1994,
+    theorem 2.2): products with the whole memory are one call, those of the two loops would be 4 M. With a and
+    b for the memory's steps from the oldest on, ``inverse`` is that of the upper triangle of s_a . y_b. A step
+    whose curvature is not positive has zeros there, and so no part in anything.
     """
 
     def __init__(self, rows: Tensor, inverse: Tensor, inner: Tensor, order: list[int]) -> None:
@@ -139,37 +139,33 @@ class _Pairs:
         self.order = order  # (K,) the rows' places from the oldest on
 
     @classmethod
-    def empty(cls, count: int, unknowns: int, memory: int, like: Tensor) -> _Pairs:
-        small = like.new_zeros(count, 0, 0)
-        return cls(like.new_empty(count, memory, 2, unknowns), small, small, [])
+    def empty(cls, point: Tensor, memory: int) -> _Pairs:
+        """For problems at points (Q, m)."""
+        count, unknowns = point.shape
+        small = point.new_zeros(count, 0, 0)
+        return cls(point.new_empty(count, memory, 2, unknowns), small, small, [])
 
     def take(self, rows: Tensor) -> _Pairs:
         return _Pairs(self.rows[rows], self.inverse[rows], self.inner[rows], self.order)
 
     def newton(self, step: Tensor, change: Tensor, slope: Tensor) -> Tensor:
         """The inverse Hessian times gradients (Q, m), after one more step and change (Q, m)."""
-        memory = self.rows.shape[1]
-        old = self.order[-memory + 1 :] if memory > 1 else []
-        dropped = len(self.order) - len(old)
+        dropped = int(len(self.order) == self.rows.shape[1])
         place = self.order[0] if dropped else len(self.order)
         self.rows[:, place, 0], self.rows[:, place, 1] = step, change
-        self.order = [*old, place]
+        self.order = [*self.order[dropped:], place]
         count = len(self.order)
         rows = self.rows[:, :count].flatten(1, 2)
         products = (rows @ torch.stack([change, slope], dim=2)).unflatten(1, (count, 2))[:, self.order]
         with_step, with_change = products[:, :, 0], products[:, :, 1]  # (Q, K, 2)
 
-        curvature = with_step[:, -1, 0]
-        size = with_change[:, -1, 0]
-        reach = torch.linalg.vector_norm(step, dim=1)
-        good = curvature > 1e-12 * reach * size.sqrt()
+        curvature, length = with_step[:, -1, 0], torch.linalg.vector_norm(step, dim=1)
+        good = curvature > 1e-12 * length * with_change[:, -1, 0].sqrt()
         turn = torch.where(good, 1 / torch.where(good, curvature, 1), 0)
         inverse, inner = slope.new_zeros(2, len(slope), count, count)
-        if count > 1:
-            inverse[:, :-1, :-1] = self.inverse[:, dropped:, dropped:]
-            inner[:, :-1, :-1] = self.inner[:, dropped:, dropped:]
-            column = inverse[:, :-1, :-1] @ with_step[:, :-1, :1]
-            inverse[:, :-1, -1:] = column * -turn[:, None, None]
+        inner[:, :-1, :-1] = self.inner[:, dropped:, dropped:]
+        inverse[:, :-1, :-1] = self.inverse[:, dropped:, dropped:]
+        inverse[:, :-1, -1:] = inverse[:, :-1, :-1] @ with_step[:, :-1, :1] * -turn[:, None, None]
         inverse[:, -1, -1] = turn
         inner[:, -1] = inner[:, :, -1] = with_change[:, :, 0]
         inner[:, -1, -1] += curvature

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,11 +12,12 @@ from torch.nn.functional import pad
 from lmc.costs.lbfgs import Descent, minimise
 from lmc.models.stack import chunk
 
-# A first descent in float32: so many steps to choose between the starts, so many from the better one.
-_CHOICE_STEPS = 12
+# The linear problems that give the starts: the activation as steep as at the target, and flatter, which
+# makes for a smaller theta.
+_STEEPNESS = (1.0, 0.1)
+# A first descent in float32: so many steps of every start, and then so many of the leading one.
+_RACE_STEPS = 12
 _COARSE_STEPS, _COARSE_TOLERANCE = 100, 2e-6
-# The second start takes the activation to be this much flatter, so that its theta is the smaller one.
-_FLATTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,15 @@ class _Slot:
 
     def single(self) -> _Slot:
         """The same in float32."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{k: part.float() for k, part in given.items() if isinstance(part, Tensor)})
+        return replace(
+            self,
+            x=self.x.float(),
+            penalty=self.penalty.float(),
+            scale=None if self.scale is None else self.scale.float(),
+            offset=self.offset.float(),
+            target=self.target.float(),
+            curvature=self.curvature.float(),
+        )
 
     def evaluate(self, point: Tensor) -> tuple[Tensor, Tensor]:
         """Objectives (P,) and gradients of points (P, m)."""
@@ -108,7 +116,7 @@ class Nonlinear:
     ) -> None:
         self.layer, self.beta, self.phi, self.fit_bias = layer, beta, phi, fit_bias
         # (n, N) or (n, 1): one row a neuron, as its function carries its norm along.
-        self.norm = None if norm is None else [_a_row_each(part.double()) for part in norm]
+        self.norm = None if norm is None else (_a_row_each(norm[0].double()), _a_row_each(norm[1].double()))
         mean = x.mean(dim=0) if fit_bias else torch.zeros_like(x[0])
         self.x = x - mean
         self.bias = layer.bias + layer.weight @ mean
@@ -117,9 +125,12 @@ class Nonlinear:
         """Data and norm terms (n, n) of the wanted pairs, NaN elsewhere, and how many did not converge."""
         data = torch.full_like(self.layer.weight[:, :1], torch.nan).repeat(1, len(pairs))
         norm, missed = data.clone(), 0
+        numbers = (
+            16 * len(self.x) + 12 * self.x.shape[1]
+        )  # held for a pair: on the samples, and on the inputs
         for slot in range(len(pairs)):
             wanted = pairs[slot].nonzero()[:, 0]
-            for neurons in wanted.split(chunk(max(1, len(wanted)), 12 * len(self.x), itemsize=8)):
+            for neurons in wanted.split(chunk(max(1, len(wanted)), numbers, itemsize=8)):
                 if len(neurons):
                     data[slot, neurons], norm[slot, neurons], failed = self._pairs(
                         slot, neurons, tolerance, max_steps
@@ -135,31 +146,31 @@ class Nonlinear:
         values, vectors = torch.linalg.eigh(x.mT @ x / len(x))
         x, values = x @ vectors, values.clamp_min(0)
         bias, fixed = self.bias[neurons, None], self.x @ layer.centre[slot]
-        pre = layer.weight[neurons] @ self.x.mT + bias
-        scale, shift = (None, None) if self.norm is None else (part[neurons] for part in self.norm)
-        target, slope = value_and_slope(self.phi, pre if scale is None else scale * pre + shift)
+        wanted = layer.weight[neurons] @ self.x.mT + bias
+        norm = None if self.norm is None else (self.norm[0][neurons], self.norm[1][neurons])
+        target, slope = value_and_slope(self.phi, _apply(norm, wanted))
         # The error's curvature per unit of pre-activation, at the target.
-        slope = slope if scale is None else slope * scale
+        slope = slope if norm is None else slope * norm[0]
         steepness = slope.square().mean(dim=1, keepdim=True).clamp_min(1e-6)
 
-        penalty, offset = torch.ones_like(values), fixed[None]
-        wanted = pre - fixed
-        mean = wanted.mean(dim=1, keepdim=True) if self.fit_bias else bias
-        starts = [
-            (wanted - mean) @ x / len(x) / (self.beta / (factor * steepness) + values)
-            for factor in (1, _FLATTER)
-        ]
+        wanted -= fixed
+        free_bias = wanted.mean(dim=1, keepdim=True) if self.fit_bias else bias
+        product = (wanted - free_bias) @ x / len(x)
+        starts = torch.stack([product / (self.beta / (part * steepness) + values) for part in _STEEPNESS])
+        offset, penalty = fixed[None], torch.ones_like(values)
         if self.fit_bias:
-            x, values, penalty = (pad(part, (0, 1), value=b) for part, b in ((x, 1), (values, 1), (penalty, 0)))
-            starts = [torch.cat([start, mean], dim=1) for start in starts]
+            x, values, penalty = (
+                pad(part, (0, 1), value=last) for part, last in ((x, 1), (values, 1), (penalty, 0))
+            )
+            starts = torch.cat([starts, free_bias.expand(len(starts), -1, -1)], dim=2)
         else:
             offset = offset + bias
-        if scale is not None:
-            offset = scale * offset + shift
         curvature = 2 * penalty + 2 * steepness / self.beta * values
-        problem = _Slot(x, penalty, scale, offset, target, curvature, self.beta, self.phi)
+        problem = _Slot(
+            x, penalty, norm and norm[0], _apply(norm, offset), target, curvature, self.beta, self.phi
+        )
 
-        start = _coarse(problem.single(), torch.stack(starts).float(), tolerance, max_steps).double()
+        start = _coarse(problem.single(), starts.float(), tolerance, max_steps).double()
         own = (neurons == slot).nonzero()[:, 0]
         if len(own):
             trained = (layer.weight[slot] - layer.centre[slot])[free] @ vectors
@@ -168,22 +179,26 @@ class Nonlinear:
             both = torch.stack([start[own[0]], trained])
             start[own[0]] = both[problem.take(own.expand(2)).evaluate(both)[0].argmin()]
         point, total, converged = minimise(Descent(problem, start), tolerance, max_steps)
-        norm = (penalty * point).square().sum(dim=1)
-        return (total - norm).clamp_min(0), norm, int((~converged).sum())
+        length = (penalty * point).square().sum(dim=1)
+        return (total - length).clamp_min(0), length, int((~converged).sum())
 
 
 def _coarse(problem: _Slot, starts: Tensor, tolerance: float, max_steps: int) -> Tensor:
     """Near-minima (P, m) in float32, from that of the starts (S, P, m) which leads after a few steps."""
     many, count, unknowns = starts.shape
-    every = torch.arange(count)
+    every = torch.arange(count, device=starts.device)
     race = Descent(problem.take(every.repeat(many)), starts.flatten(0, 1))
     if unknowns:
-        for _ in range(min(_CHOICE_STEPS, max_steps)):
+        for _ in range(min(_RACE_STEPS, max_steps)):
             race.step()
     best = race.value.view(many, count).nan_to_num(torch.inf, torch.inf).argmin(dim=0)
     chosen = race.take(best * count + every)
     point, _, _ = minimise(chosen, max(tolerance, _COARSE_TOLERANCE), min(_COARSE_STEPS, max_steps))
     return torch.where(point.isfinite().all(dim=1, keepdim=True), point, starts[0])
+
+
+def _apply(norm: tuple[Tensor, Tensor] | None, z: Tensor) -> Tensor:
+    return z if norm is None else norm[0] * z + norm[1]
 
 
 def _a_row_each(part: Tensor) -> Tensor:
