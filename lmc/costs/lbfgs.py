@@ -124,11 +124,11 @@ def minimise(descent: Descent, tolerance: float, max_steps: int) -> tuple[Tensor
 
 
 class _Pairs:
-    """The last steps s of each problem and the changes y of its gradient, the Hessian being near the identity.
+    """The last steps s of each problem and the changes y of its gradient, its Hessian near the identity.
 
-    The inverse Hessian is kept in compact form (Byrd, Nocedal and Schnabel, Mathematical Programming 63, 1994,
-    theorem 2.2): products with the whole memory are one call, those of the two loops would be 4 M. With a and
-    b for the memory's steps from the oldest on, ``inverse`` is that of the upper triangle of s_a . y_b. A step
+    The inverse Hessian is kept in compact form (Byrd, Nocedal and Schnabel, Mathematical Programming 63,
+    1994, theorem 2.2): products with the whole memory are one call, where the two loops take 4 M. With a, b
+    for the memory's steps from the oldest on, ``inverse`` is that of the upper triangle of s_a . y_b. A step
     whose curvature is not positive has zeros there, and so no part in anything.
     """
 

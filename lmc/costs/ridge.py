@@ -53,7 +53,7 @@ def ridge_cost(
     """Ridge cost of every slot for every neuron's function.
 
     Through an activation the problem is not convex: the result is the best local minimum reached from
-    two starts, and for i = j never above ||theta_i||^2.
+    three starts, and for i = j never above ||theta_i||^2.
 
     Args:
         x: the layer's inputs (N, d); without an activation their moments will do.

@@ -12,12 +12,12 @@ from torch.nn.functional import pad
 from lmc.costs.lbfgs import Descent, minimise
 from lmc.models.stack import chunk
 
-# The linear problems that give the starts: the activation as steep as at the target, and flatter, which
-# makes for a smaller theta.
-_STEEPNESS = (1.0, 0.1)
-# A first descent in float32: so many steps of every start, and then so many of the leading one.
-_RACE_STEPS = 12
-_COARSE_STEPS, _COARSE_TOLERANCE = 100, 2e-6
+# The linear problems whose solutions are the starts: the activation as steep as it is at the target, and
+# flatter, for a smaller theta.
+_STEEPNESS = (1.0, 0.3, 0.1)
+# Descents in float32: so many steps to lose the last of the starts, then so many of the one left.
+_RACE_STEPS = 8
+_COARSE_STEPS, _COARSE_TOLERANCE = 100, 1e-6
 
 
 @dataclass(frozen=True)
@@ -184,16 +184,17 @@ class Nonlinear:
 
 
 def _coarse(problem: _Slot, starts: Tensor, tolerance: float, max_steps: int) -> Tensor:
-    """Near-minima (P, m) in float32, from that of the starts (S, P, m) which leads after a few steps."""
-    many, count, unknowns = starts.shape
+    """Near-minima (P, m) in float32, from that of the starts (S, P, m) which wins a race."""
+    left, count, unknowns = starts.shape
     every = torch.arange(count, device=starts.device)
-    race = Descent(problem.take(every.repeat(many)), starts.flatten(0, 1))
-    if unknowns:
-        for _ in range(min(_RACE_STEPS, max_steps)):
+    race = Descent(problem.take(every.repeat(left)), starts.flatten(0, 1))
+    while left > 1:
+        for _ in range(min(_RACE_STEPS, max_steps) if unknowns else 0):
             race.step()
-    best = race.value.view(many, count).nan_to_num(torch.inf, torch.inf).argmin(dim=0)
-    chosen = race.take(best * count + every)
-    point, _, _ = minimise(chosen, max(tolerance, _COARSE_TOLERANCE), min(_COARSE_STEPS, max_steps))
+        left -= 1
+        values = race.value.view(-1, count).nan_to_num(torch.inf, torch.inf)
+        race = race.take((values.argsort(dim=0)[:left] * count + every).flatten())
+    point, _, _ = minimise(race, max(tolerance, _COARSE_TOLERANCE), min(_COARSE_STEPS, max_steps))
     return torch.where(point.isfinite().all(dim=1, keepdim=True), point, starts[0])
 
 
