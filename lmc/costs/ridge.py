@@ -52,8 +52,8 @@ def ridge_cost(
 ) -> RidgeCost:
     """Ridge cost of every slot for every neuron's function.
 
-    Through an activation the problem is not convex: the result is the best local minimum reached from
-    three starts, and for i = j never above ||theta_i||^2.
+    Through an activation the problem is not convex: the result is a local minimum, reached from that of three
+    starts which leads after a few steps, and for i = j never above ||theta_i||^2.
 
     Args:
         x: the layer's inputs (N, d); without an activation their moments will do.
