@@ -60,22 +60,18 @@ class Descent:
         noise = 4 * torch.finfo(value.dtype).eps * self.value.abs()
         good = (value <= self.value + noise + 1e-4 * expected) & self.going
         change = self._root * (gradient - self.gradient)
-        if good.all():
-            self.point, self.value, self.gradient = trial, value, gradient
-            self._size = torch.ones_like(self._size)
-            self._direction, self._downhill = self._aim(step, change)
-            return
-        moved = good[:, None]
-        # The lowest point of the parabola through what is known, within bounds.
-        shorter = (expected / (2 * (self.value + expected - value))).nan_to_num(0.1).clamp(0.1, 0.5)
-        self._size = torch.where(good, 1, shorter * self._size)
-        self.going &= self._size > _SMALLEST_STEP
-        self.point = torch.where(moved, trial, self.point)
-        self.gradient = torch.where(moved, gradient, self.gradient)
-        self.value = torch.where(good, value, self.value)
-        direction, downhill = self._aim(torch.where(moved, step, 0), torch.where(moved, change, 0))
-        self._direction = torch.where(moved, direction, self._direction)
-        self._downhill = torch.where(good, downhill, self._downhill)
+        size, stay = torch.ones_like(self._size), (~good).nonzero()[:, 0]
+        if len(stay):
+            # The lowest point of the parabola through what is known, within bounds.
+            shorter = (expected / (2 * (self.value + expected - value))).nan_to_num(0.1).clamp(0.1, 0.5)
+            size[stay] = (shorter * self._size)[stay]
+            trial[stay], value[stay], gradient[stay] = self.point[stay], self.value[stay], self.gradient[stay]
+            step[stay], change[stay] = 0, 0
+        self.point, self.value, self.gradient, self._size = trial, value, gradient, size
+        self.going &= size > _SMALLEST_STEP
+        direction, downhill = self._aim(step, change)
+        direction[stay], downhill[stay] = self._direction[stay], self._downhill[stay]
+        self._direction, self._downhill = direction, downhill
 
     def _aim(self, step: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
         """New directions and the slopes along them."""

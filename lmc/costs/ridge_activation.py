@@ -16,7 +16,7 @@ from lmc.models.stack import chunk
 # flatter, for a smaller theta.
 _STEEPNESS = (1.0, 0.3, 0.1)
 # Descents in float32: so many steps to lose the last of the starts, then so many of the one left.
-_RACE_STEPS = 8
+_RACE_STEPS = 6
 _COARSE_STEPS, _COARSE_TOLERANCE = 100, 1e-6
 
 
