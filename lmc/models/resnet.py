@@ -22,7 +22,7 @@ class Block(nn.Module):
         super().__init__()
         self.conv1 = _conv(inputs, channels, 3, stride, norm)
         self.norm1 = IMAGE_NORMS[norm](channels, True)
-        self.activation1 = nn.ReLU()
+        self.activation1 = nn.ReLU(inplace=True)
         self.conv2 = _conv(channels, channels, 3, 1, norm)
         self.norm2 = IMAGE_NORMS[norm](channels, True)
         self.shortcut: nn.Module = nn.Identity()
@@ -30,12 +30,14 @@ class Block(nn.Module):
             self.shortcut = nn.Sequential(
                 _conv(inputs, channels, 1, stride, norm), IMAGE_NORMS[norm](channels, True)
             )
-        self.activation2 = nn.ReLU()
+        self.activation2 = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, channels, H / stride, W / stride)."""
         h = self.activation1(self.norm1(self.conv1(x)))
-        return self.activation2(self.norm2(self.conv2(h)) + self.shortcut(x))
+        h = self.norm2(self.conv2(h))
+        h += self.shortcut(x)  # in place, as the activations: measured 8 % of a training step
+        return self.activation2(h)
 
 
 class ResNet20(nn.Module):
@@ -46,7 +48,7 @@ class ResNet20(nn.Module):
         first, *_ = widths = [width * channels for channels in _CHANNELS]
         self.conv = _conv(inputs, first, 3, 1, norm)
         self.norm = IMAGE_NORMS[norm](first, True)
-        self.activation = nn.ReLU()
+        self.activation = nn.ReLU(inplace=True)
         self.layer1 = _stage(first, widths[0], 1, norm)
         self.layer2 = _stage(widths[0], widths[1], 2, norm)
         self.layer3 = _stage(widths[1], widths[2], 2, norm)

@@ -98,7 +98,6 @@ def forward(
         outputs (K, B, C), and captured tensors (K, B, ...).
     """
     points = tuple(capture)
-    copied = any(getattr(part, "inplace", False) for part in module.modules())
 
     def call(
         own: Mapping[str, Tensor], x: Tensor, known: Mapping[str | Point, Tensor]
@@ -106,7 +105,7 @@ def forward(
         seen: dict[Point, Tensor] = {}
         with ExitStack() as context:
             for point in points:
-                context.callback(_listen(module, point, seen, copied).remove)
+                context.callback(_listen(module, point, seen).remove)
             for where, value in known.items():
                 point = where if isinstance(where, Point) else Point(where, "output")
                 context.enter_context(_replaced(module, point, value))
@@ -170,7 +169,8 @@ def _replaced(module: nn.Module, point: Point, value: Tensor) -> Iterator[None]:
         calls += 1
         if point.call not in (None, calls - 1):
             return own(*args, **keywords)
-        return value if point.side == "output" else own(value, *args[1:], **keywords)
+        copied = value.clone()  # what follows may change it in place
+        return copied if point.side == "output" else own(copied, *args[1:], **keywords)
 
     part.forward = forward  # type: ignore[method-assign]
     try:
@@ -182,15 +182,14 @@ def _replaced(module: nn.Module, point: Point, value: Tensor) -> Iterator[None]:
             part.forward = before  # type: ignore[method-assign]
 
 
-def _listen(module: nn.Module, point: Point, seen: dict[Point, Tensor], copied: bool) -> Any:
+def _listen(module: nn.Module, point: Point, seen: dict[Point, Tensor]) -> Any:
     calls = 0
 
     def hook(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal calls
         if point.call in (None, calls):
-            value = args[0] if point.side == "input" else output
             # What follows in place, as ReLU(inplace=True) and `out += x` do, would change what was seen.
-            seen[point] = value.clone() if copied else value
+            seen[point] = (args[0] if point.side == "input" else output).clone()
         calls += 1
 
     return module.get_submodule(point.module).register_forward_hook(hook)

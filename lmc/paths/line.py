@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -68,24 +68,28 @@ def first_linear(
     Returns:
         its name, and the shape it reads a sample in.
     """
-    device = next(iter(state.values())).device
-    example = example.to(device)
-    layers = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    example = example.to(next(iter(state.values())).device)
+    found: list[tuple[str, torch.Size]] = []
+
+    def listen(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+            value = args[0]
+            same = value.data_ptr() == example.data_ptr() and value.numel() == example.numel()
+            if same and value.shape[0] == 1:
+                found.append((name, value.shape[1:]))
+
+        return hook
+
+    layers = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    handles = [part.register_forward_pre_hook(listen(name)) for name, part in layers]
     training = module.training
     module.eval()
     with torch.no_grad():
-        _, seen = forward(
-            module,
-            {name: tensor[None] for name, tensor in state.items()},
-            example,
-            capture=[Point(name, "input") for name in layers],
-        )
+        forward(module, {name: tensor[None] for name, tensor in state.items()}, example)
     module.train(training)
-    for (name, *_), value in seen.items():
-        same = value.data_ptr() == example.data_ptr() and value.numel() == example.numel()
-        if same and value.shape[1] == 1:
-            return name, value.shape[2:]
-    return None
+    for handle in handles:
+        handle.remove()
+    return found[0] if found else None
 
 
 class Between:
