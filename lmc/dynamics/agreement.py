@@ -50,8 +50,9 @@ def agreement(
     training = module.training
     module.eval()
     with torch.no_grad():
-        width = activation_size(module, inputs.shape[1:])
-        step = chunk(len(inputs), size(tensors) * width) if len(inputs) else 1
+        step = 1
+        if len(inputs):
+            step = chunk(len(inputs), size(tensors) * activation_size(module, inputs[:1]))
         for start in range(0, len(inputs), step):
             x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
             outputs = torch.cat([forward(module, part, x)[0] for _, part in portions(tensors)])

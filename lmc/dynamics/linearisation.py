@@ -75,7 +75,7 @@ def linearisation(
     stacked = {name: tensor[None] for name, tensor in state.items()}
     training = module.training
     module.eval()
-    step = chunk(len(inputs), 4 * activation_size(module, inputs.shape[1:])) if len(inputs) else 1
+    step = chunk(len(inputs), 4 * activation_size(module, inputs[:1])) if len(inputs) else 1
     for start in range(0, len(inputs), step):
         x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
         with torch.no_grad():

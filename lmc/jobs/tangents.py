@@ -49,9 +49,9 @@ def plan_kernels(course: Course, samples: int, outputs: int, memory: float) -> K
     """
     rows = draw_rows(course, samples, outputs)
     parameters = count_parameters(course)
-    network, shape = course.network, course.pairs.dataset.train.inputs.shape[1:]
+    network, example = course.network, course.pairs.dataset.train.inputs[:1]
     item = next(network.parameters()).element_size()
-    row = item * (COPIES * parameters + 2 * activation_size(network, shape))
+    row = item * (COPIES * parameters + 2 * activation_size(network, example))
     kernels = 8 * (3 * len(course.pairs.runs) + 2)
     whole = len(rows.inputs) > 1
     least = len(rows.outputs) if whole else 1

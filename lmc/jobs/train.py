@@ -103,6 +103,12 @@ def _say_skipped(plans: Sequence[Plan], skipped: int, talk: Talk) -> None:
 
 
 def _stacks(members: Sequence[Member], limit: int | None, device: torch.device) -> Iterator[TrainingStack]:
+    return (TrainingStack(together, device) for together in _at_once(members, limit, device))
+
+
+def _at_once(
+    members: Sequence[Member], limit: int | None, device: torch.device
+) -> Iterator[Sequence[Member]]:
     """Members that can train in step, as many at once as memory allows."""
     ordered = sorted(members, key=lambda member: member.stack_key)
     for _, same in groupby(ordered, key=lambda member: member.stack_key):
@@ -111,7 +117,7 @@ def _stacks(members: Sequence[Member], limit: int | None, device: torch.device) 
         if together[0].random or (together[0].convolutional and limit is None):
             most = 1
         for start in range(0, len(together), most):
-            yield TrainingStack(together[start : start + most], device)
+            yield together[start : start + most]
 
 
 def free_memory(device: torch.device) -> int:
@@ -154,9 +160,12 @@ def _dry_run(plan: Plan, talk: Talk) -> Outcome:
     pending = plan.pending()
     parameters = sum(tensor.numel() for tensor in plan.initial_state(plan.seeds[0]).values())
     disk = 4 * parameters * len(plan.checkpoints) * len(pending) / 1e6
-    seconds = 0.0
+    seconds, most = 0.0, 0
     if pending:
         seconds = training_time([plan])
+        device = use_device(plan.settings.device, plan.settings.threads)
+        members = [Member(plan, seed) for seed in pending]
+        most = max(map(len, _at_once(members, plan.settings.stack, device)))
     rows: list[dict[str, Any]] = [
         {
             "key": "stored seeds",
@@ -166,7 +175,7 @@ def _dry_run(plan: Plan, talk: Talk) -> Outcome:
         {"key": "epochs each", "value": str(plan.training.epochs)},
         {"key": "estimated seconds", "value": f"{seconds:.0f}"},
         {"key": "estimated disk MB", "value": f"{disk:.3g}"},
-        {"key": "estimated memory MB", "value": f"{memory_of_run(plan) * len(pending) / 1e6:.0f}"},
+        {"key": "estimated memory MB", "value": f"{memory_of_run(plan) * most / 1e6:.0f}"},
         {"key": "weights per network", "value": str(parameters)},
     ]
     table = frame("setting", [{"experiment": plan.experiment.name, **row} for row in rows])

@@ -321,7 +321,7 @@ def memory_of_run(plan: Plan) -> int:
     """Bytes one run takes in training: seven numbers a weight (moments, D, f, ...), and activations."""
     module = plan.build(plan.seeds[0])
     weights = sum(tensor.numel() for tensor in module.parameters())
-    batch = plan.training.batch_size * activation_size(module, torch.Size(plan.dataset.input_shape))
+    batch = plan.training.batch_size * activation_size(module, plan.dataset.train.inputs[:1])
     return 4 * (7 * weights + 6 * batch)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lmc.models.stack import Point, chunk, forward, is_convolutional, portions
+from lmc.models.stack import Point, chunk, forward, portions
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
@@ -49,7 +49,7 @@ def evaluate(
     training = module.training
     module.eval()
     with torch.no_grad():
-        step = chunk(len(inputs), together * activation_size(module, inputs.shape[1:])) if len(inputs) else 1
+        step = chunk(len(inputs), together * activation_size(module, inputs[:1])) if len(inputs) else 1
         for start in range(0, len(inputs), step):
             x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
             known = replace(x) if replace else {}
@@ -64,11 +64,26 @@ def evaluate(
     return (loss / samples).cpu(), (accuracy / samples).cpu()
 
 
-def activation_size(module: nn.Module, input_shape: torch.Size) -> int:
-    """Roughly the numbers one sample occupies on its way, to choose a chunk: all layers' outputs."""
-    if len(input_shape) == 2:
-        positions = input_shape[0]
-    else:
-        positions = math.prod(input_shape[1:]) if is_convolutional(module) else 1
-    rows = sum(tensor.shape[0] for tensor in module.parameters() if tensor.dim() > 1)
-    return math.prod(input_shape) + rows * positions
+def activation_size(module: nn.Module, example: Tensor) -> int:
+    """Roughly the numbers one sample occupies on its way: itself, and what every layer makes of it.
+
+    Measured by running it, as maps shrink on their way.
+
+    Args:
+        example: (1, *input_shape).
+    """
+    found = [example.numel()]
+    layers = [part for part in module.modules() if any(own.dim() > 1 for own in part.parameters(False))]
+    handles = [
+        part.register_forward_hook(
+            lambda _, __, output: found.append(output.numel()) if isinstance(output, Tensor) else None
+        )
+        for part in layers
+    ]
+    training = module.training
+    with torch.no_grad():
+        module.eval()(example.to(next(module.parameters(), example).device))
+    module.train(training)
+    for handle in handles:
+        handle.remove()
+    return sum(found)
