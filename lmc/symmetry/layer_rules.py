@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lmc.symmetry.atoms import Axes, Indices
-from lmc.symmetry.rules import Operation, Rule, _named, unknown
+from lmc.symmetry.rules import Operation, Rule, named, unknown
 
 
 def contract(op: Operation, terms: Sequence[tuple[str, Axes]], out: str) -> Axes:
@@ -196,18 +196,18 @@ def aggregated(op: Operation) -> Axes:
 
 
 LAYERS: dict[str, Rule] = {
-    **_named(linear, "linear"),
-    **_named(matmul, "matmul mm bmm mv dot"),
-    **_named(added_matmul, "addmm baddbmm"),
-    **_named(einsum, "einsum"),
-    **_named(
+    **named(linear, "linear"),
+    **named(matmul, "matmul mm bmm mv dot"),
+    **named(added_matmul, "addmm baddbmm"),
+    **named(einsum, "einsum"),
+    **named(
         convolution,
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution",
     ),
-    **_named(channel_norm, "batch_norm instance_norm"),
-    **_named(group_norm, "group_norm"),
-    **_named(layer_norm, "layer_norm rms_norm"),
-    **_named(embedding, "embedding"),
-    **_named(attention, "scaled_dot_product_attention"),
-    **_named(aggregated, "aggregate"),
+    **named(channel_norm, "batch_norm instance_norm"),
+    **named(group_norm, "group_norm"),
+    **named(layer_norm, "layer_norm rms_norm"),
+    **named(embedding, "embedding"),
+    **named(attention, "scaled_dot_product_attention"),
+    **named(aggregated, "aggregate"),
 }

@@ -5,8 +5,7 @@ A rule takes the operation and returns its result's axes. An operation without a
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,201 +124,6 @@ def numbered(op: Operation) -> Axes:
     return [op.fixed(size, f"the values of {op.name}") for size in op.shape]
 
 
-def permuted(op: Operation) -> Axes:
-    """Transpositions: found by letting the operation act on axes of size 2, 3, 4, ..."""
-    first = op.first
-    probe = torch.empty([place + 2 for place in range(len(first))], device="meta")
-    moved = op.node.target(probe, *op.node.args[1:], **op.node.kwargs)  # type: ignore[operator]
-    return [first[size - 2] for size in moved.shape]
-
-
-def reshaped(op: Operation) -> Axes:
-    """Row-major views: axes are flattened, and cut into blocks."""
-    axes = [axis for axis in op.first if axis.size > 1]
-    sizes = [size for size in op.shape if size > 1]
-    found = iter(_regrouped(op, axes, sizes))
-    kept = [axis for axis in op.first if axis.size == 1]
-    same = len(kept) == sum(size == 1 for size in op.shape)
-    singles = iter(kept if same else [Indices([()]) for _ in op.shape])
-    return [next(found) if size > 1 else next(singles) for size in op.shape]
-
-
-def _regrouped(op: Operation, axes: list[Indices], sizes: list[int]) -> Iterator[Indices]:
-    axes, sizes = list(axes), list(sizes)
-    while axes:
-        flat, wanted = axes.pop(0), [sizes.pop(0)]
-        while flat.size != math.prod(wanted):
-            if flat.size < math.prod(wanted):
-                flat = op.algebra.times(flat, axes.pop(0))
-            else:
-                wanted.append(sizes.pop(0))
-        yield from _blocks(op, flat, wanted)
-
-
-def _blocks(op: Operation, flat: Indices, sizes: list[int]) -> Iterator[Indices]:
-    for place in range(len(sizes) - 1):
-        parts = op.algebra.blocks(flat, math.prod(sizes[place + 1 :]))
-        if parts is None:
-            op.fix(flat)
-            yield from (op.fixed(size) for size in sizes[place:])
-            return
-        outer, flat = parts
-        yield outer
-    yield flat
-
-
-def expanded(op: Operation) -> Axes:
-    """Axes of size 1 are repeated; new ones stand in front."""
-    first, shape = op.first, op.shape
-    first = [*([None] * (len(shape) - len(first))), *first]  # type: ignore[list-item]
-    return [
-        axis if axis is not None and axis.size == size else op.algebra.axis(size, free=True)
-        for axis, size in zip(first, shape, strict=True)
-    ]
-
-
-def repeated(op: Operation) -> Axes:
-    """Whole axes several times over."""
-    first, shape = op.first, op.shape
-    ones = [Indices([()]) for _ in range(len(shape) - len(first))]
-    return [
-        op.algebra.times(op.algebra.axis(size // axis.size, free=True), axis)
-        for axis, size in zip([*ones, *first], shape, strict=True)
-    ]
-
-
-def repeat_interleaved(op: Operation) -> Axes:
-    """Each index several times over."""
-    dim = op.arguments.get("dim")
-    if not isinstance(dim, int) or not isinstance(op.arguments.get("repeats"), int):
-        return unknown(op)
-    out = list(op.first)
-    out[dim] = op.algebra.times(out[dim], op.algebra.axis(op.arguments["repeats"], free=True))
-    return out
-
-
-def concatenated(op: Operation) -> Axes:
-    """One axis end to end, the others alike."""
-    tensors = op.arguments["tensors"]
-    parts = [op.known[each] for each in tensors if len(op.known[each]) == len(op.shape)]
-    if len(parts) != len(tensors):
-        return unknown(op)
-    dim = op.dims(rank=len(op.shape))[0]
-    return _joined(op, parts, dim)
-
-
-def stacked(op: Operation) -> Axes:
-    """A new axis."""
-    dim = op.dims(rank=len(op.shape))[0]
-    parts = [list(op.known[each]) for each in op.arguments["tensors"]]
-    for part in parts:
-        part.insert(dim, Indices([()]))
-    return _joined(op, parts, dim)
-
-
-def _joined(op: Operation, parts: list[Axes], dim: int) -> Axes:
-    out = list(parts[0])
-    for part in parts[1:]:
-        for place in range(len(out)):
-            if place != dim:
-                op.algebra.same(out[place], part[place])
-    out[dim] = Indices([run for part in parts for run in op.algebra.resolve(part[dim])])
-    return out
-
-
-def _part(op: Operation, dim: int, start: int, stop: int) -> Axes:
-    """Indices start to stop of an axis; atoms that depend on that part become the ones that belong to it."""
-    axes, algebra = list(op.first), op.algebra
-    axis = axes[dim]
-    if (start, stop) == (0, axis.size):
-        return axes
-    if not (algebra.cut_at(axis, start) and algebra.cut_at(axis, stop)):
-        op.fix(axis)
-        axes[dim] = op.fixed(stop - start)
-        return axes
-    place, own = 0, []
-    for run in algebra.resolve(axis):
-        if start <= place < stop:
-            own.append(run)
-        place += Indices([run]).size
-    axes[dim] = Indices(own)
-    at: dict[Any, int] = {}
-    if len(own) == 1 and own[0]:
-        origin = own[0][0].origin
-        while origin is not None:
-            at[origin[0]] = origin[1]
-            origin = origin[0].origin
-    return [each if place == dim else Indices(algebra.resolve(each, at)) for place, each in enumerate(axes)]
-
-
-def _unrolled(op: Operation, dim: int) -> None:
-    """Cut an axis into single indices, so that what depends on it may differ from one to the next."""
-    axis = op.first[dim]
-    runs = op.algebra.resolve(axis)
-    if len(runs) == 1 and len(runs[0]) == 1 and axis.size <= 64:
-        atom = runs[0][0]
-        if any(each.link is None and atom in op.algebra.parents(each) for each in op.algebra.atoms):
-            op.algebra.cut(atom, [1] * atom.size)
-
-
-def selected(op: Operation) -> Axes:
-    """One index of an axis, which goes."""
-    dim = op.dims()[0]
-    size = op.first[dim].size
-    index = op.arguments["index"]
-    if not isinstance(index, int):
-        return unknown(op)
-    _unrolled(op, dim)
-    axes = _part(op, dim, index % size, index % size + 1)
-    return [axis for place, axis in enumerate(axes) if place != dim]
-
-
-def sliced(op: Operation) -> Axes:
-    """Indices start to end of an axis."""
-    dim = op.dims()[0]
-    size = op.first[dim].size
-    start, end, step = op.arguments.get("start"), op.arguments.get("end"), op.arguments.get("step", 1)
-    if op.name.startswith("narrow"):
-        end = start + op.arguments["length"]
-    if not all(each is None or isinstance(each, int) for each in (start, end, step)):
-        return unknown(op)
-    places = range(size)[slice(start, end, step)]
-    if step != 1 or not len(places):
-        op.fix(op.first[dim])
-        return [op.fixed(op.shape[dim]) if place == dim else axis for place, axis in enumerate(op.first)]
-    return _part(op, dim, places[0], places[-1] + 1)
-
-
-def in_pieces(op: Operation) -> list[Axes]:
-    """split and chunk."""
-    dim = op.dims()[0]
-    start, found = 0, []
-    for value in op.node.meta["val"]:
-        found.append(_part(op, dim, start, start + value.shape[dim]))
-        start += value.shape[dim]
-    return found
-
-
-def unbound(op: Operation) -> list[Axes]:
-    """All indices of an axis, one by one."""
-    dim = op.dims()[0]
-    _unrolled(op, dim)
-    parts = [_part(op, dim, index, index + 1) for index in range(op.first[dim].size)]
-    return [[axis for place, axis in enumerate(axes) if place != dim] for axes in parts]
-
-
-def indexed(op: Operation) -> Axes:
-    """Rows picked by integers: the axes picked from stay, the others pass."""
-    indices, first = op.arguments["indices"], op.first
-    where = [place for place, each in enumerate(indices) if each is not None]
-    if where != list(range(where[0], where[-1] + 1)):
-        return unknown(op)
-    op.fix(*[first[place] for place in where], *[axis for node in indices if node for axis in op.known[node]])
-    count = len(op.shape) - (len(first) - len(where))
-    picked = [op.fixed(op.shape[where[0] + place]) for place in range(count)]
-    return [*first[: where[0]], *picked, *first[where[-1] + 1 :]]
-
-
 def reduced(op: Operation) -> Axes:
     """Axes go; every order gives the same."""
     dims = op.dims()
@@ -386,49 +190,38 @@ def unknown(op: Operation) -> Any:
     return made if isinstance(values, (tuple, list)) else made[0]
 
 
-def _named(rule: Rule, names: str) -> dict[str, Rule]:
+def named(rule: Rule, names: str) -> dict[str, Rule]:
+    """One rule for several operations."""
     return dict.fromkeys(names.split(), rule)
 
 
-SHAPES: dict[str, Rule] = {
-    **_named(
+VALUES: dict[str, Rule] = {
+    **named(
         unchanged,
         "clone contiguous detach alias to _to_copy type_as dropout feature_dropout alpha_dropout lift_fresh "
         "lift_fresh_copy softmax log_softmax _softmax _log_softmax _safe_softmax native_dropout float double "
         "zeros_like ones_like full_like",
     ),
-    **_named(elementwise, "hardswish log_sigmoid where rsub __and__ __or__ floor_divide masked_fill"),
-    **_named(parametric, "prelu"),
-    **_named(constant, "zeros ones full empty new_zeros new_ones new_full new_empty scalar_tensor"),
-    **_named(numbered, "arange linspace eye tril_indices triu_indices rand randn one_hot"),
-    **_named(permuted, "permute transpose t numpy_T mT mH adjoint movedim moveaxis swapaxes swapdims"),
-    **_named(reshaped, "view reshape flatten unflatten squeeze unsqueeze _unsafe_view view_as reshape_as"),
-    **_named(expanded, "expand expand_as broadcast_to"),
-    **_named(repeated, "repeat tile"),
-    **_named(repeat_interleaved, "repeat_interleave"),
-    **_named(concatenated, "cat concat concatenate"),
-    **_named(stacked, "stack"),
-    **_named(selected, "select"),
-    **_named(sliced, "slice narrow"),
-    **_named(in_pieces, "split split_with_sizes chunk tensor_split"),
-    **_named(unbound, "unbind"),
-    **_named(indexed, "index"),
-    **_named(
+    **named(elementwise, "hardswish log_sigmoid where rsub __and__ __or__ floor_divide masked_fill"),
+    **named(parametric, "prelu"),
+    **named(constant, "zeros ones full empty new_zeros new_ones new_full new_empty scalar_tensor"),
+    **named(numbered, "arange linspace eye tril_indices triu_indices rand randn one_hot"),
+    **named(
         reduced,
         "sum mean amax amin var std norm linalg_vector_norm logsumexp prod all any nansum nanmean "
         "count_nonzero",
     ),
-    **_named(reduced_twice, "max min median var_mean std_mean"),
-    **_named(
+    **named(reduced_twice, "max min median var_mean std_mean"),
+    **named(
         ordered, "cumsum cumprod flip roll argmax argmin argsort tril triu cummax cummin logcumsumexp diff"
     ),
-    **_named(
+    **named(
         spatial,
         "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
         "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d upsample_nearest2d upsample_bilinear2d "
         "upsample_bicubic2d upsample_nearest1d upsample_linear1d",
     ),
-    **_named(padded, "pad constant_pad_nd"),
+    **named(padded, "pad constant_pad_nd"),
 }
 
 

@@ -23,9 +23,10 @@ from lmc.core.errors import LmcError
 from lmc.models.stack import aliases
 from lmc.symmetry.atoms import Algebra, Axes
 from lmc.symmetry.layer_rules import LAYERS
-from lmc.symmetry.rules import SHAPES, Operation, Uses, elementwise, is_elementwise, unknown
+from lmc.symmetry.rules import VALUES, Operation, Uses, elementwise, is_elementwise, unknown
+from lmc.symmetry.view_rules import VIEWS
 
-RULES = {**SHAPES, **LAYERS}
+RULES = {**VALUES, **VIEWS, **LAYERS}
 
 Shapes = dict[tuple[str, int, str], tuple[int, ...]]
 
