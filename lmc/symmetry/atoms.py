@@ -66,6 +66,7 @@ class Algebra:
 
     def __init__(self) -> None:
         self.atoms: list[Atom] = []
+        self._wholes: dict[Atom, Atom] = {}
 
     def atom(self, size: int, *, fixed: str | None = None, free: bool = False) -> Atom:
         """A new one."""
@@ -117,8 +118,11 @@ class Algebra:
                 continue
             if len(atom.link) == 1:
                 return self._open((*before, *atom.link[0], *after), at)
-            if length(before) > 1:
-                self.fix(before, "what they enclose is cut")
+            if length(before) > 1 and not all(each.fixed for each in before):
+                # Blocks go on moving, and what is cut inside them stays.
+                self.fix((each for own in atom.link for each in own), "it is cut inside blocks")
+                whole = self._wholes.setdefault(atom, Atom(atom.size, fixed="it is cut inside blocks"))
+                return self._open((*before, whole, *after), at)
             inner = [
                 piece
                 for which, own in enumerate(atom.link)

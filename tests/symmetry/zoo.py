@@ -237,6 +237,77 @@ class TorchEncoder(nn.Module):
         return self.fc(self.layer(self.embed(x)).mean(1))
 
 
+class RMSNorm(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight
+
+
+class Llama(nn.Module):
+    """Rotary positions, four query heads on two key heads, a gated MLP."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(9, 16), nn.Linear(16, 9, bias=False)
+        self.norm1, self.norm2, self.norm3 = RMSNorm(16), RMSNorm(16), RMSNorm(16)
+        self.q, self.k = nn.Linear(16, 16, bias=False), nn.Linear(16, 8, bias=False)
+        self.v, self.o = nn.Linear(16, 8, bias=False), nn.Linear(16, 16, bias=False)
+        self.gate, self.up = nn.Linear(16, 24, bias=False), nn.Linear(16, 24, bias=False)
+        self.down = nn.Linear(24, 16, bias=False)
+        for name in ("cos", "sin"):
+            self.register_buffer(name, torch.rand(1, 1, 7, 4), persistent=False)
+
+    def rotated(self, x: Tensor) -> Tensor:
+        a, b = x.chunk(2, dim=-1)
+        return x * self.cos + torch.cat([-b, a], dim=-1) * self.sin
+
+    def attention(self, x: Tensor) -> Tensor:
+        B, T, _ = x.shape
+        q, k, v = (each(x).view(B, T, -1, 4).transpose(1, 2) for each in (self.q, self.k, self.v))
+        q, k = self.rotated(q), self.rotated(k)
+        k, v = (each[:, :, None].expand(B, 2, 2, T, 4).reshape(B, 4, T, 4) for each in (k, v))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.o(y.transpose(1, 2).reshape(B, T, -1))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        x = x + self.attention(self.norm1(x))
+        h = self.norm2(x)
+        return self.head(self.norm3(x + self.down(F.silu(self.gate(h)) * self.up(h))))
+
+
+class ConvNeXt(nn.Module):
+    """A depthwise convolution, then linear layers over channels moved last, with a scale per channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.depthwise = nn.Conv2d(3, 6, 2, 2), nn.Conv2d(6, 6, 3, padding=1, groups=6)
+        self.norm, self.up, self.down = nn.LayerNorm(6), nn.Linear(6, 10), nn.Linear(10, 6)
+        self.gamma, self.fc = nn.Parameter(torch.ones(6)), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        h = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        h = self.gamma * self.down(F.gelu(self.up(h)))
+        return self.fc((x + h.permute(0, 3, 1, 2)).mean([-2, -1]))
+
+
+class Shuffled(nn.Module):
+    """Channels dealt out among groups between two convolutions (ShuffleNet)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1, groups=2), nn.Conv2d(8, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.b(F.relu(self.a(x))))
+        B, C, H, W = x.shape
+        return self.c(x.view(B, 2, 4, H, W).transpose(1, 2).reshape(B, C, H, W)).mean((2, 3))
+
+
 class GatedMLP(nn.Module):
     """Gate and value in one projection, cut in two (SwiGLU)."""
 
@@ -370,6 +441,15 @@ ZOO = {
             "layer.linear1": (10, 1, 1),
         },
     ),
+    # Key heads move as blocks, with the values inside them; the query heads of a key head change places alike
+    # in each block; rotations keep the dimensions of queries and keys in place.
+    "llama": (
+        Llama,
+        torch.randint(9, (2, 7)),
+        {"embed": (16, 1, 3), "q": (2, 2, 2), "q#2": (2, 1, 1), "v": (8, 2, 1), "gate": (24, 1, 2)},
+    ),
+    "convnext": (ConvNeXt, images, {"stem": (6, 1, 3), "up": (10, 1, 1)}),
+    "shuffled": (Shuffled, images, {"a": (8, 2, 1), "b": (8, 2, 1)}),
     "gated-mlp": (GatedMLP, torch.randn(2, 5), {"up": (6, 1, 1)}),
     "two-branches": (TwoBranches, torch.randn(2, 2, 4), {"encoder.0": (6, 1, 1), "encoder.2": (5, 1, 1)}),
     "mixer": (Mixer, tokens, {"embed": (6, 1, 1), "tokens1": (7, 1, 1)}),
