@@ -20,7 +20,7 @@ demo: $(VENV)/.program     ## install, then train 32 small networks and print th
 install: $(VENV)/.tools     ## the environment, with the tools for working on the code
 
 test: $(VENV)/.tools     ## the tests, without the slow ones
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 slow: $(VENV)/.tools     ## the slow tests: the wheel in a clean environment, the README in a shell
 	@$(BIN)/pytest -m slow
