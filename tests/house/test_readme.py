@@ -100,6 +100,7 @@ def test_commands_run_in_this_process(in_a_new_folder: Path, few_digits, capsys:
     for block in blocks():
         if block.file:
             (in_a_new_folder / block.file).write_text(block.text)
+            sys.modules.pop(Path(block.file).stem, None)
         elif block.language == "python":
             exec(compile(block.text, "README.md", "exec"), {})
         for line in block.commands:

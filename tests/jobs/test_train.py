@@ -347,13 +347,13 @@ def test_regression_has_no_accuracy(tmp_path: Path) -> None:
 def test_a_network_of_ones_own_needs_trust_to_be_opened_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "mynets.py").write_text(
+    (tmp_path / "ownnets.py").write_text(
         "from torch import nn\n"
         "def make(input_shape, outputs, *, width: int = 4):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, outputs))\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    table = api.train(model={"name": "mynets:make", "width": 6}, training={"epochs": 1}, seeds=2)
+    table = api.train(model={"name": "ownnets:make", "width": 6}, training={"epochs": 1}, seeds=2)
     name = table["experiment"][0]
     assert name.startswith("digits-make-standard-width6-epochs1-")
     with pytest.raises(SettingError, match="--trust imports it"):
