@@ -21,7 +21,7 @@ from lmc.jobs.settings import Layerwise
 from lmc.matching.identifiability import SwapCost
 from lmc.models.stack import Point, State
 from lmc.recording import Moments, record
-from lmc.recording.moments import Source
+from lmc.recording.moments import Source, has_patches
 from lmc.symmetry import permutation_groups
 from lmc.variants import Constraint
 
@@ -30,7 +30,7 @@ def has_costs(network: nn.Module, layer: str) -> bool:
     """Whether norm costs are defined for a module: linear layers, and convolutions of one group."""
     part = network.get_submodule(layer)
     if isinstance(part, nn.Conv2d):
-        return part.groups == 1 and part.padding_mode == "zeros" and not isinstance(part.padding, str)
+        return has_patches(part)
     return isinstance(part, nn.Linear)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.models.stack import Feature, Point, batch_norms, forward
-from lmc.recording.moments import Source
+from lmc.recording.moments import Source, has_patches
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,8 @@ def _reason(part: nn.Module, stored: bool, calls: int) -> str:
         return "computed from others"
     if calls > 1:
         return f"called {calls} times"
-    if isinstance(part, nn.Conv2d) and part.groups != 1:
+    if not isinstance(part, nn.Conv2d) or has_patches(part):
+        return ""
+    if part.groups != 1:
         return "a grouped convolution"
-    if isinstance(part, nn.Conv2d) and (part.padding_mode != "zeros" or isinstance(part.padding, str)):
-        return (
-            f"a convolution of {part.padding_mode if part.padding_mode != 'zeros' else part.padding} padding"
-        )
-    return ""
+    return f"a convolution of {part.padding_mode if part.padding_mode != 'zeros' else part.padding} padding"

@@ -144,10 +144,16 @@ def read(module: nn.Module, source: Source, captured: Tensor) -> Tensor:
     return features(captured)
 
 
+def has_patches(part: nn.Conv2d) -> bool:
+    """Whether every neuron of a convolution reads the same patches, cut from maps with zeros around them."""
+    return part.groups == 1 and part.padding_mode == "zeros" and not isinstance(part.padding, str)
+
+
 def patches(part: nn.Conv2d, captured: Tensor) -> Tensor:
     """Patches (K, B * positions, C_in * k_h * k_w) of maps (K, B, C_in, H, W), in the weight's order."""
-    if isinstance(part.padding, str) or part.padding_mode != "zeros" or part.groups != 1:
+    if not has_patches(part):
         raise ValueError("patches of grouped, string-padded or non-zero-padded convolutions")
+    assert not isinstance(part.padding, str)
     runs = captured.shape[0]
     cut = nn.functional.unfold(
         captured.flatten(0, 1), part.kernel_size, part.dilation, part.padding, part.stride

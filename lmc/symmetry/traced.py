@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, fx, nn
@@ -116,14 +117,15 @@ class _Builder:
                     if atom.fixed is None and not dependent:
                         free[_Neurons(next(iter(parents), None), atom)] = None
         found = [each for each in free if each.size > 1 or self.owners(each)]
-        order = {name: place for place, name in enumerate(self.model.state_dict())}
-        return sorted(found, key=lambda each: self._first(each, order))
-
-    def _first(self, neurons: _Neurons, order: Mapping[str, int]) -> tuple[int, int, int]:
-        owners = self.owners(neurons)
         nodes = {node: place for place, node in enumerate(self.trace.nodes)}
-        tensors = [order[name] for name, _ in self._tensors(neurons)]
-        return (nodes[owners[0]] if owners else len(nodes), min(tensors, default=0), 0)
+        order = {name: place for place, name in enumerate(self.model.state_dict())}
+
+        def first(neurons: _Neurons) -> tuple[int, int]:
+            tensors = [order[name] for name, _ in self._tensors(neurons)]
+            owners = [nodes[node] for node in self.owners(neurons)]
+            return min(owners, default=len(nodes)), min(tensors, default=0)
+
+        return sorted(found, key=first)
 
     def _tensors(self, neurons: _Neurons) -> list[tuple[str, int]]:
         return [key for key, runs in self.runs.items() if any(self._lie(run, neurons) for run in runs)]
@@ -188,8 +190,7 @@ class _Builder:
         for (name, axis), runs in self.runs.items():
             places = self._places(runs, neurons)
             if places is not None:
-                whole = len(places) == 1 and list(places[0]) == list(range(Indices(runs).size))
-                yield Axis(name, axis, None if whole else places)
+                yield Axis(name, axis, _unless_whole(places, runs))
             elif neurons.outer is not None and runs == [(neurons.inner,)]:
                 within = self._within(neurons.outer, runs[0], axis, self.trace.tensors[name])
                 if within is not None:
@@ -199,8 +200,8 @@ class _Builder:
         """Where to record: linear and norm fall back on what comes before, activation on what is read."""
         made = self._unique((self.calls.innermost(node), node, "output") for node in self.owners(neurons))
         linear = self._features(made, neurons)
-        norms = self._features(self._modules(is_norm), neurons)
-        active = self._features(self._modules(is_activation), neurons)
+        norms = self._features(self._norms, neurons)
+        active = self._features(self._activations, neurons)
         if not active:
             reads: list[tuple[Call | None, fx.Node, Side]] = [
                 (self.calls.innermost(node), source, "input")
@@ -210,6 +211,14 @@ class _Builder:
             active = self._features(self._unique(reads), neurons)
         active = active or norms or linear
         return {"linear": linear or active, "norm": norms or linear or active, "activation": active}
+
+    @cached_property
+    def _norms(self) -> dict[fx.Node, Point]:
+        return self._modules(is_norm)
+
+    @cached_property
+    def _activations(self) -> dict[fx.Node, Point]:
+        return self._modules(is_activation)
 
     def _modules(self, kind: Callable[[nn.Module], bool]) -> dict[fx.Node, Point]:
         own = {name for name, part in self.model.named_modules(remove_duplicate=False) if name and kind(part)}
@@ -237,8 +246,7 @@ class _Builder:
                 runs = self.algebra.resolve(axes[axis])
                 places = self._places(runs, neurons)
                 if places is not None:
-                    whole = len(places) == 1 and list(places[0]) == list(range(Indices(runs).size))
-                    found.append(Feature(point, axis, None if whole else places))
+                    found.append(Feature(point, axis, _unless_whole(places, runs)))
                     break
         return tuple(found)
 
@@ -248,6 +256,11 @@ class _Builder:
             reasons = [atom.fixed for run in runs for atom in run if atom.size > 1]
             if reasons and all(reasons):
                 yield Fixed(name, axis, str(reasons[0]))
+
+
+def _unless_whole(places: Places, runs: list[Run]) -> Places | None:
+    """None stands for a whole axis in order."""
+    return None if places == (tuple(range(Indices(runs).size)),) else places
 
 
 def _names(name: str) -> Iterator[str]:
