@@ -46,7 +46,7 @@ def _completions(command: str, before: list[str], incomplete: str) -> list[str]:
 
 def references(before: list[str]) -> list[str]:
     """Stored experiments and runs, as they are written in a command."""
-    from lmc.jobs.settings import outputs_folder
+    from lmc.jobs.protocol.settings import outputs_folder
 
     given = [word.partition("=")[2] for word in before if word.startswith("outputs=")]
     outputs = outputs_folder(given[-1] if given else None)
@@ -101,7 +101,7 @@ def _keys(command: str, before: list[str], incomplete: str) -> list[str]:
 
 
 def _values(command: str, before: list[str], incomplete: str) -> list[str]:
-    from lmc.jobs.settings import COMMANDS
+    from lmc.jobs.protocol.settings import COMMANDS
 
     from .compose import hydra_for
     from .help import choices
@@ -119,7 +119,7 @@ def _values(command: str, before: list[str], incomplete: str) -> list[str]:
 
 def _allowed(command: type, key: str) -> list[str]:
     """The words that a key of the command's own takes, if its type lists them."""
-    from lmc.jobs.settings import Training
+    from lmc.jobs.protocol.settings import Training
 
     owner = Training if key.startswith("training.") else command
     hint = typing.get_type_hints(owner).get(key.removeprefix("training."))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from lmc.core.errors import LmcError
-    from lmc.jobs.outcome import Outcome
+    from lmc.jobs.protocol.outcome import Outcome
 
 CONFIGS = ("job", "hydra", "all")
 
@@ -74,7 +74,7 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
     Raises:
         SettingError: a word that is neither reference nor override.
     """
-    from lmc.jobs.settings import COMMANDS
+    from lmc.jobs.protocol.settings import COMMANDS
 
     from .schema import defaults_of, groups_of
 
@@ -107,7 +107,7 @@ def _with_experiment(request: Request, overrides: list[str]) -> list[str]:
     named = [text for text in overrides if tokens.key_of(text) == "experiment"]
     if not named or request.command not in PUBLISHED:
         return overrides
-    from lmc.jobs.experiments import as_overrides
+    from lmc.jobs.protocol.experiments import as_overrides
 
     rest = [text for text in overrides if text not in named]
     keys = [tokens.key_of(text) for text in rest]
@@ -130,7 +130,7 @@ def perform(command: str, config: DictConfig, *, quiet: bool, bars: bool) -> Out
 
 def outputs_of(setting: str | None) -> str:
     """The outputs folder as an absolute path, so that no job depends on where it runs."""
-    from lmc.jobs.settings import outputs_folder
+    from lmc.jobs.protocol.settings import outputs_folder
 
     return os.path.abspath(os.path.expanduser(outputs_folder(setting)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmc.jobs.settings import COMMANDS, groups, plain_defaults
+from lmc.jobs.protocol.settings import COMMANDS, groups, plain_defaults
 
 
 def defaults_of(command: str) -> dict[str, Any]:

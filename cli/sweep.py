@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
-    from lmc.jobs.outcome import Outcome
+    from lmc.jobs.protocol.outcome import Outcome
 
 LOCAL = ("basic", "joblib")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from lmc.jobs.outcome import Bar, Silent, Talk
+from lmc.jobs.protocol.outcome import Bar, Silent, Talk
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -124,6 +124,6 @@ def load(reference: str, *, outputs: str | None = None, trust: bool = False) -> 
 
     ``trust`` allows a stored run to import a user's own builder by its name.
     """
-    from lmc.jobs.runs import open_network
+    from lmc.jobs.opening.runs import open_network
 
     return open_network(reference, outputs=outputs, trust=trust)

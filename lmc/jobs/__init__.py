@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from lmc.jobs.outcome import Outcome, Silent, Talk
-from lmc.jobs.settings import COMMANDS, Common, compose, unfold
+from lmc.jobs.protocol.outcome import Outcome, Silent, Talk
+from lmc.jobs.protocol.settings import COMMANDS, Common, compose, unfold
 
 MODULES = {"list": "listing", "import": "import_", "check": "checking"}
 PUBLISHED = ("train", "predict")
@@ -20,10 +20,10 @@ def checked(command: str, given: Mapping[str, Any]) -> Common:
     Raises:
         SettingError: all faults, together.
     """
-    from lmc.jobs import choices
+    from lmc.jobs.protocol import choices
 
     if command in PUBLISHED and given.get("experiment"):
-        from lmc.jobs.experiments import merged, published
+        from lmc.jobs.protocol.experiments import merged, published
 
         own = unfold({key: value for key, value in given.items() if key != "experiment"})
         base = published(str(given["experiment"]))

@@ -12,18 +12,18 @@ from lmc.core.errors import LmcError
 from lmc.core.statistics import Estimate, estimate
 from lmc.core.tables import concatenate, frame
 from lmc.data import Dataset
-from lmc.jobs.aligned import Aligned, named_split
-from lmc.jobs.alignment import Matcher
-from lmc.jobs.gap import breaking_layer, gap_table
-from lmc.jobs.loading import use_device
+from lmc.jobs.aligning.lineup import Matcher
+from lmc.jobs.aligning.pair import Aligned, named_split
 from lmc.jobs.match import match_tables
-from lmc.jobs.naming import job_folder
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
-from lmc.jobs.pairs import pair_sets
+from lmc.jobs.measuring.gaps import breaking_layer, gap_table
+from lmc.jobs.measuring.verdict import ALIGNED, judge
+from lmc.jobs.opening.data import use_device
+from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.path import alpha_list, barrier_table, scan_aligned
-from lmc.jobs.settings import Check
-from lmc.jobs.verdict import ALIGNED, judge
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
+from lmc.jobs.protocol.settings import Check
 from lmc.store import results
 from lmc.store.files import check_writable
 

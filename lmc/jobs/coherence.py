@@ -11,11 +11,11 @@ from lmc.core.errors import LmcError
 from lmc.core.statistics import estimate
 from lmc.core.tables import concatenate, frame
 from lmc.costs import anisotropy, bound
-from lmc.jobs.layers import Layer, layer_row, open_layers
-from lmc.jobs.naming import job_folder
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.runs import Opened
-from lmc.jobs.settings import Coherence
+from lmc.jobs.measuring.layers import Layer, layer_row, open_layers
+from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.runs import Opened
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Coherence
 from lmc.store import results
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from lmc.core.tables import concatenate, frame
 from lmc.costs import RidgeCost, class_distances, outside_range, ridge_cost, swap_cost
 from lmc.figures import costs as figure
 from lmc.figures.writing import save
-from lmc.jobs.layers import Layer, layer_row, mixed_layers, off_diagonal, open_layers
-from lmc.jobs.naming import job_folder
-from lmc.jobs.norms import activation_after, fixed_norm
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.runs import Opened
-from lmc.jobs.settings import Cost
+from lmc.jobs.measuring.layers import Layer, layer_row, mixed_layers, off_diagonal, open_layers
+from lmc.jobs.measuring.norms import activation_after, fixed_norm
+from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.runs import Opened
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Cost
 from lmc.matching.identifiability import SwapCost, admissible, identifiable
 from lmc.models.stack import Point
 from lmc.recording import sample

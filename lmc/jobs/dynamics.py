@@ -12,18 +12,19 @@ from lmc.core.tables import concatenate, frame
 from lmc.figures import dynamics as figure
 from lmc.figures import objective
 from lmc.figures.writing import save
-from lmc.jobs import tangents, trends
-from lmc.jobs.alignment import Lineup, Matcher
-from lmc.jobs.course import Course, Row
-from lmc.jobs.loading import use_device
+from lmc.jobs.aligning.lineup import Lineup, Matcher
 from lmc.jobs.match import match_tables
-from lmc.jobs.naming import job_folder
-from lmc.jobs.outcome import Bar, Outcome, Talk
-from lmc.jobs.pairs import pair_sets
+from lmc.jobs.measuring import kernels as tangents
+from lmc.jobs.measuring import trends
+from lmc.jobs.measuring.course import Course, Row
+from lmc.jobs.opening.data import use_device
+from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair, unaligned_and
-from lmc.jobs.settings import Dynamics
+from lmc.jobs.protocol.outcome import Bar, Outcome, Talk
+from lmc.jobs.protocol.settings import Dynamics
+from lmc.jobs.reporting.trend_summary import summaries
 from lmc.jobs.train import free_memory
-from lmc.jobs.trend_summary import summaries
 from lmc.models.stack import batch_norms
 from lmc.store import results
 from lmc.store.files import check_writable

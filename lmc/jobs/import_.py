@@ -15,10 +15,10 @@ import torch
 from lmc.core.errors import LmcError, MismatchError, SettingError, raise_together
 from lmc.core.tables import concatenate, frame
 from lmc.jobs.listing import run_row
-from lmc.jobs.loading import use_device
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.plan import Plan, untrained
-from lmc.jobs.settings import Import
+from lmc.jobs.opening.data import use_device
+from lmc.jobs.planning.plan import Plan, untrained
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Import
 from lmc.jobs.train import summary
 from lmc.models.stack import stack_states, state_of
 from lmc.recording import evaluate

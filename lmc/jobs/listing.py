@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lmc.core.tables import frame
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.settings import List, outputs_folder
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import List, outputs_folder
 from lmc.store.experiments import Run, experiments
 from lmc.store.references import resolve
 

@@ -10,16 +10,16 @@ from torch import Tensor
 from lmc.core.errors import SettingError
 from lmc.core.statistics import estimate
 from lmc.core.tables import concatenate, frame
-from lmc.jobs.alignment import Lineup, Matcher
-from lmc.jobs.layers import layer_row
-from lmc.jobs.loading import use_device
-from lmc.jobs.naming import job_folder
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
-from lmc.jobs.pairs import pair_sets
+from lmc.jobs.aligning.lineup import Lineup, Matcher
+from lmc.jobs.measuring.layers import layer_row
+from lmc.jobs.opening.data import use_device
+from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.pairs import pair_sets
+from lmc.jobs.opening.runs import pair_columns
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair
-from lmc.jobs.runs import pair_columns
-from lmc.jobs.settings import Match
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
+from lmc.jobs.protocol.settings import Match
 from lmc.matching.blocks import reachable
 from lmc.matching.identifiability import admissible, identifiable, margins, mutual, objectives
 from lmc.matching.similarity import constant

@@ -11,13 +11,13 @@ import torch
 
 from lmc.core.errors import LmcError, RunReferenceError, raise_together
 from lmc.core.tables import frame
-from lmc.jobs.alignment import Lineup, Matcher
+from lmc.jobs.aligning.lineup import Lineup, Matcher
 from lmc.jobs.listing import run_row
-from lmc.jobs.loading import use_device
-from lmc.jobs.naming import Choice
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.runs import Opened, check_comparable, open_runs
-from lmc.jobs.settings import Merge, outputs_folder
+from lmc.jobs.opening.data import use_device
+from lmc.jobs.opening.folders import Choice
+from lmc.jobs.opening.runs import Opened, check_comparable, open_runs
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Merge, outputs_folder
 from lmc.jobs.train import summary
 from lmc.merging import Material, Merged
 from lmc.models.stack import State, batch_norms

@@ -14,19 +14,19 @@ from lmc.figures import gap as gap_figure
 from lmc.figures import path as figure
 from lmc.figures import representation as representation_figure
 from lmc.figures.writing import save
-from lmc.jobs.aligned import Aligned, named_split
-from lmc.jobs.alignment import Lineup, Matcher
-from lmc.jobs.gap import gap_table
-from lmc.jobs.gap import summaries as gap_summaries
-from lmc.jobs.layers import chosen_layers
-from lmc.jobs.loading import use_device
-from lmc.jobs.naming import job_folder
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.pairing import INTERVAL, pair_count, run_pairs
-from lmc.jobs.pairs import pair_sets
-from lmc.jobs.representation import chosen_cuts, representation_table
-from lmc.jobs.representation import summaries as representation_summaries
-from lmc.jobs.settings import Path
+from lmc.jobs.aligning.lineup import Lineup, Matcher
+from lmc.jobs.aligning.pair import Aligned, named_split
+from lmc.jobs.measuring.gaps import gap_table
+from lmc.jobs.measuring.gaps import summaries as gap_summaries
+from lmc.jobs.measuring.layers import chosen_layers
+from lmc.jobs.measuring.representations import chosen_cuts, representation_table
+from lmc.jobs.measuring.representations import summaries as representation_summaries
+from lmc.jobs.opening.data import use_device
+from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.pairs import pair_sets
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
+from lmc.jobs.protocol.settings import Path
 from lmc.store import results
 from lmc.store.files import check_writable
 

@@ -9,9 +9,9 @@ from lmc.core.registry import unknown
 from lmc.core.tables import frame
 from lmc.figures import FIGURES
 from lmc.figures.writing import SUFFIXES, save
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.settings import Plot, outputs_folder
-from lmc.jobs.stored import Chosen, drawn, for_figure, where_faults
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Plot, outputs_folder
+from lmc.jobs.reporting.selection import Chosen, drawn, for_figure, where_faults
 from lmc.jobs.table import MADE_BY
 from lmc.store.files import check_file
 

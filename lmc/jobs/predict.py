@@ -12,11 +12,11 @@ from lmc.core.seeds import generator
 from lmc.core.tables import frame
 from lmc.costs import class_distance
 from lmc.jobs.coherence import slot_anisotropy
-from lmc.jobs.layers import Layer, chosen_layers, off_diagonal, record_layers
-from lmc.jobs.loading import use_device
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.plan import Plan, untrained
-from lmc.jobs.settings import Predict
+from lmc.jobs.measuring.layers import Layer, chosen_layers, off_diagonal, record_layers
+from lmc.jobs.opening.data import use_device
+from lmc.jobs.planning.plan import Plan, untrained
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Predict
 from lmc.matching.identifiability import admissible, identifiable
 from lmc.models.stack import stack_states
 from lmc.store import files, results

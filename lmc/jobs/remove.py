@@ -9,8 +9,8 @@ from pathlib import Path
 from lmc.core.errors import LmcError, RunReferenceError
 from lmc.core.tables import frame
 from lmc.jobs.listing import run_row
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.settings import Remove, outputs_folder
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Remove, outputs_folder
 from lmc.store import files
 from lmc.store.experiments import KINDS, Run
 from lmc.store.references import resolve

@@ -15,11 +15,12 @@ from lmc.core.tables import frame
 from lmc.core.tabulation import tabulate
 from lmc.figures import FIGURES
 from lmc.figures.report import Block, Claims, Entry, Head, Page, Picture, Problem, block, entry, inline, write
-from lmc.jobs import findings, repeat
 from lmc.jobs.listing import run_row
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.settings import Report, outputs_folder
-from lmc.jobs.stored import Chosen, drawn, for_figure, short_names
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Report, outputs_folder
+from lmc.jobs.reporting import commands as repeat
+from lmc.jobs.reporting import findings
+from lmc.jobs.reporting.selection import Chosen, drawn, for_figure, short_names
 from lmc.jobs.table import MADE_BY
 from lmc.store import files
 from lmc.store.experiments import Run

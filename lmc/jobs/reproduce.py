@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from lmc.core.errors import SettingError
 from lmc.core.tables import frame
 from lmc.figures.writing import save
-from lmc.jobs.claims import Verdict, judge
-from lmc.jobs.experiments import cases, merged, names, read, resize
-from lmc.jobs.measures import MEASURES
-from lmc.jobs.measures.measured import Quantities
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.plan import Plan, make_plan
-from lmc.jobs.settings import Reproduce, Train, compose, outputs_folder, seed_list
+from lmc.jobs.planning.plan import Plan, make_plan
+from lmc.jobs.protocol.experiments import cases, merged, names, read, resize
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Reproduce, Train, compose, outputs_folder, seed_list
+from lmc.jobs.studies import MEASURES
+from lmc.jobs.studies.claims import Verdict, judge
+from lmc.jobs.studies.measured import Quantities
 from lmc.jobs.train import readable_time, train, training_time
 from lmc.store import results
 from lmc.store.files import check_writable

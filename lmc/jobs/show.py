@@ -9,8 +9,8 @@ from typing import Any
 from lmc.core.errors import RunReferenceError
 from lmc.core.tables import frame
 from lmc.jobs.listing import run_row
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.settings import Show, outputs_folder
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Show, outputs_folder
 from lmc.store.references import Selection, flatten, resolve
 
 

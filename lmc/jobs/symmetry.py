@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from lmc import models, symmetry
 from lmc.core.errors import RunReferenceError
 from lmc.core.tables import concatenate, frame
-from lmc.jobs import choices
-from lmc.jobs.loading import load_data
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.runs import open_runs
-from lmc.jobs.settings import Symmetry
+from lmc.jobs.opening.data import load_data
+from lmc.jobs.opening.runs import open_runs
+from lmc.jobs.protocol import choices
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Symmetry
 from lmc.symmetry import Group, Groups
 
 if TYPE_CHECKING:

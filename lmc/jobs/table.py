@@ -10,9 +10,9 @@ from lmc.core.errors import SettingError, raise_together
 from lmc.core.registry import unknown
 from lmc.core.tables import TABLES
 from lmc.core.tabulation import Tabulated, tabulate
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.settings import Table, outputs_folder
-from lmc.jobs.stored import having, short_names, where_faults
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Table, outputs_folder
+from lmc.jobs.reporting.selection import having, short_names, where_faults
 from lmc.store import results
 from lmc.store.references import resolve
 

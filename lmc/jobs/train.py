@@ -13,12 +13,12 @@ import torch
 from lmc.core.errors import Interrupted
 from lmc.core.tables import concatenate, frame
 from lmc.jobs.listing import run_row
-from lmc.jobs.loading import use_device
-from lmc.jobs.outcome import Outcome, Summary, Talk
-from lmc.jobs.plan import Plan, make_plan
-from lmc.jobs.settings import Train
-from lmc.jobs.stopping import stoppable
-from lmc.jobs.training_stack import Member, TrainingStack, memory_of_run
+from lmc.jobs.opening.data import use_device
+from lmc.jobs.planning.plan import Plan, make_plan
+from lmc.jobs.planning.stack import Member, TrainingStack, memory_of_run
+from lmc.jobs.planning.stopping import stoppable
+from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.settings import Train
 from lmc.store.files import check_writable
 
 if TYPE_CHECKING:

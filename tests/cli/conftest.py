@@ -15,7 +15,7 @@ import pytest
 
 import lmc.jobs
 from lmc.cli.main import app
-from lmc.jobs.settings import COMMANDS, compose
+from lmc.jobs.protocol.settings import COMMANDS, compose
 
 FAKE = Path(__file__).parent / "fake"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lmc.jobs.settings import COMMANDS, compose
+from lmc.jobs.protocol.settings import COMMANDS, compose
 
 Run = Callable[..., object]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lmc.cli.complete import _joined
-from lmc.jobs.settings import COMMANDS
+from lmc.jobs.protocol.settings import COMMANDS
 
 Run = Callable[..., object]
 

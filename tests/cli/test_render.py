@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lmc.cli import render
 from lmc.cli.talk import talk_to
-from lmc.jobs.outcome import Outcome, Summary
+from lmc.jobs.protocol.outcome import Outcome, Summary
 
 Run = Callable[..., object]
 NAME = "digits-mlp-standard-1f3a9c02"

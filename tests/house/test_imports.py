@@ -63,7 +63,7 @@ def test_the_copied_tree_passes(copied: Path):
     [
         ("lmc.core.planted", "import lmc.data"),
         ("lmc.models.planted", "from lmc.training import loop"),
-        ("lmc.variants.planted", "from lmc.jobs.settings import Train"),
+        ("lmc.variants.planted", "from lmc.jobs.protocol.settings import Train"),
         ("lmc.data.planted", "import lmc.models"),
         ("lmc.recording.planted", "from lmc.store import files"),
         ("lmc.costs.planted", "import lmc.matching"),

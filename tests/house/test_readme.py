@@ -18,8 +18,8 @@ import pytest
 
 import lmc.data
 from lmc.cli.main import app
-from lmc.jobs import loading
-from lmc.jobs.settings import COMMANDS
+from lmc.jobs.opening import data as loading
+from lmc.jobs.protocol.settings import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- not run: .+? -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -15,7 +15,7 @@ from lmc.core.tables import columns
 from lmc.data import load
 from lmc.jobs import run
 from lmc.jobs.checking import chance
-from lmc.jobs.verdict import ALIGNMENT, NO_ALIGNMENT, NOT_MERGEABLE, Finding, judge
+from lmc.jobs.measuring.verdict import ALIGNMENT, NO_ALIGNMENT, NOT_MERGEABLE, Finding, judge
 
 from .conftest import train
 

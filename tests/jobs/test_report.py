@@ -12,7 +12,7 @@ import yaml
 
 from lmc import api, jobs
 from lmc.core.errors import RunReferenceError, SettingError
-from lmc.jobs import repeat
+from lmc.jobs.reporting import commands as repeat
 from lmc.store.experiments import Experiment, experiments
 
 from .conftest import train

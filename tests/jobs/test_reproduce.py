@@ -8,8 +8,8 @@ import pytest
 from lmc import api
 from lmc.core.errors import SettingError
 from lmc.core.statistics import Estimate
-from lmc.jobs.claims import judge, parse
-from lmc.jobs.experiments import names, read
+from lmc.jobs.protocol.experiments import names, read
+from lmc.jobs.studies.claims import judge, parse
 
 QUANTITIES = {
     ("a", "barrier", "none"): Estimate(0.2, 0.1, 0.3, (0.1, 0.2, 0.3)),

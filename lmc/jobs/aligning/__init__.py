@@ -1,0 +1,1 @@
+"""Runs of one architecture, recorded once, matched and permuted."""

@@ -1,0 +1,61 @@
+"""Two runs with their neurons aligned: what is scanned, and what representations are merged of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lmc.core.errors import SettingError
+from lmc.data import Dataset, Split
+from lmc.jobs.aligning.lineup import Lineup, Matcher
+from lmc.jobs.opening.runs import pair_columns
+from lmc.models.stack import State, batch_norms
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Runs A and B of a lineup, on its device, after B's neurons were permuted to match A's."""
+
+    which: dict[str, Any]
+    network: nn.Module
+    dataset: Dataset
+    a: State
+    b: State
+
+    @classmethod
+    def of(cls, lineup: Lineup, a: int, b: int, matcher: Matcher) -> Aligned:
+        """Two of the lineup's runs by a matcher."""
+        state = lineup.states[b]
+        if matcher.choice.name != "none":
+            _, permutations = matcher(lineup.evidence([a, b]))
+            state = lineup.aligned(b, permutations)
+        which = {**pair_columns(lineup.runs[a], lineup.runs[b]), "match": matcher.label}
+        network, device = lineup.network.to(lineup.device), lineup.device
+        return cls(which, network, lineup.dataset, _on(lineup.states[a], device), _on(state, device))
+
+    @property
+    def splits(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """The splits that have samples, as (inputs, targets)."""
+        splits = self.dataset.splits.items()
+        return {name: (split.inputs, split.targets) for name, split in splits if len(split)}
+
+    def statistics(self, restatistics: bool | None) -> Tensor | None:
+        """Training inputs from which to re-estimate BatchNorm statistics; None where that is not wanted."""
+        again = bool(batch_norms(self.network)) if restatistics is None else restatistics
+        return self.dataset.train.inputs if again else None
+
+
+def _on(state: State, device: torch.device) -> State:
+    return {name: tensor.to(device) for name, tensor in state.items()}
+
+
+def named_split(dataset: Dataset, name: str) -> Split:
+    """A split that has samples; raises SettingError with those there are."""
+    split = dataset.splits[name]
+    if not len(split):
+        there = ", ".join(each for each, part in dataset.splits.items() if len(part))
+        raise SettingError(f"split={name}: the data have none", f"there are: {there}")
+    return split

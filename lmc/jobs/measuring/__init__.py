@@ -1,0 +1,1 @@
+"""Tables from opened and aligned runs."""

@@ -1,0 +1,1 @@
+"""References become opened runs: networks, weights, constraints, data, pairs and folders."""

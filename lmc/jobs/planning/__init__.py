@@ -1,0 +1,1 @@
+"""Runs that are to be made: checked, named, trained in stacks, stored on the way."""

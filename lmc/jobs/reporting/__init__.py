@@ -1,0 +1,1 @@
+"""What is stored, selected and put into words, and the commands that repeat it."""

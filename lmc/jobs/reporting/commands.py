@@ -1,0 +1,149 @@
+"""The command that makes what is stored, from the settings kept beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lmc.core.errors import LmcError
+from lmc.core.registry import is_own_code
+from lmc.jobs.protocol import choices, experiments
+from lmc.jobs.protocol.settings import COMMANDS, Reproduce, Train, Training, groups
+from lmc.store import files
+from lmc.store.experiments import Experiment, Run
+from lmc.store.identity import differing, stem_of
+from lmc.store.references import flatten
+
+_GROUPS = ("data", "model", "variant", "match", "merge")
+
+
+def of_experiment(experiment: Experiment, seeds: Sequence[int] | None = None) -> str:
+    """``lmc train``, ``lmc import`` or ``lmc merge`` with every setting that is not its default."""
+    record = experiment.settings()
+    if "sources" in record:
+        words = ["merge", *_references(experiment.path.parents[1], record["sources"])]
+        for group in ("match", "merge"):
+            words += _group(group, record[group], "merge")
+        return _line([*words, *_name(experiment.name, "+")])
+    imported = record.get("imported")
+    words = ["train"] if imported is None else ["import", *imported]
+    for group in ("data", "model", "variant"):
+        words += _group(group, record[group], "train")
+    words += _settings(differing(record.get("training", {}), dataclasses.asdict(Training())), "training.")
+    between = sorted({epoch for run in experiment.runs() for epoch in run.epochs()[1:-1]})
+    if between:
+        words.append(_word("training.checkpoints", between))
+    usual = {key: getattr(Train(), key) for key in ("mask_seed", "init_seed", "order_seed", "start")}
+    words += _settings(differing({key: record.get(key, usual[key]) for key in usual}, usual))
+    listed = [run.seed for run in experiment.runs()] if seeds is None else list(seeds)
+    if imported is None:
+        count = listed == list(range(len(listed)))
+        words.append(_word("seeds", len(listed) if count else listed))
+    parts = [record[group]["name"].rpartition(":")[2] for group in ("data", "model", "variant")]
+    return _line([*words, *_name(experiment.name, "-".join(parts))])
+
+
+def of_job(folder: Path, record: Mapping[str, Any]) -> str:
+    """The command over runs whose results a folder holds."""
+    command = str(record["command"])
+    # The folder is named after the experiment that was given first; the record keeps them sorted.
+    first = sorted(record["runs"], key=lambda key: not folder.name.startswith(stem_of(key.split("/")[0])))
+    words = [command, *_references(folder.parents[1], first)]
+    usual = dataclasses.asdict(COMMANDS[command]())
+    for key, value in record.items():
+        if key in _GROUPS and isinstance(value, Mapping):
+            words += _group(key, value, command)
+        elif key in usual and value != usual[key]:
+            words.append(_word(key, value))
+    return _line(words)
+
+
+def of_reproduce(folder: Path, record: Mapping[str, Any]) -> tuple[str, bool]:
+    """``lmc reproduce``, and whether it is exact: a definition may have changed since it ran."""
+    name = str(record["experiment"])
+    size = folder.name.removeprefix(f"{name}-").split("-")[0]
+    words = ["reproduce", name, f"size={size}"]
+    stored = {key: value for key, value in record.items() if key not in ("command", "experiment")}
+    try:
+        now = experiments.resize(experiments.read(name), Reproduce(size=size))  # type: ignore[arg-type]
+    except (LmcError, KeyError):
+        return _line(words), False
+    changed = differing(flatten(stored), flatten(now))
+    runs = {key.removeprefix("runs."): value for key, value in changed.items() if key.startswith("runs.")}
+    return _line([*words, *_settings(runs)]), len(runs) == len(changed)
+
+
+def _references(outputs: Path, keys: Iterable[str]) -> list[str]:
+    """``EXPERIMENT/SEED/EPOCH`` as references: an experiment alone where all its runs are meant."""
+    wanted: dict[str, list[tuple[int, int]]] = {}
+    for key in keys:
+        name, seed, epoch = str(key).rsplit("/", 2)
+        wanted.setdefault(name, []).append((int(seed), int(epoch)))
+    words = []
+    for name, runs in wanted.items():
+        there = [Experiment(outputs / kind / name) for kind in ("train", "merge")]
+        stored = {run.seed: run for experiment in there for run in experiment.runs()}
+        last = all(_last(stored.get(seed)) in (None, epoch) for seed, epoch in runs)
+        epochs = {epoch for _, epoch in runs}
+        if len(epochs) == 1 and {seed for seed, _ in runs} >= stored.keys():
+            words.append(name if last else f"{name}@{epochs.pop()}")
+        else:
+            words += [f"{name}/{seed}" + ("" if last else f"@{epoch}") for seed, epoch in runs]
+    return words
+
+
+def _last(run: Run | None) -> int | None:
+    epochs = run.epochs() if run else []
+    return epochs[-1] if epochs else None
+
+
+def _group(group: str, settings: Mapping[str, Any], command: str) -> list[str]:
+    """A choice and what it changes; of a user's own builder every key, as its defaults are its code."""
+    name = str(settings["name"])
+    keys = {key: value for key, value in settings.items() if key != "name"}
+    if is_own_code(name):
+        return [f"{group}.name={name}", *_settings(keys, f"{group}.")]
+    try:
+        changed = differing(keys, choices.defaults(group, name))
+    except LmcError:
+        changed = keys
+    usual = groups(COMMANDS[command])[group]
+    words = [f"{group}={name}"] if name != usual else []
+    return words + _settings({key: value for key, value in changed.items() if value is not None}, f"{group}.")
+
+
+def _name(name: str, usual: str) -> list[str]:
+    """``name=`` where the readable part was given rather than made."""
+    stem = stem_of(name)
+    made = usual in stem if usual == "+" else stem == usual or stem.startswith(f"{usual}-")
+    return [] if made else [_word("name", stem)]
+
+
+def _settings(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
+    return [_word(f"{prefix}{key}", value) for key, value in settings.items()]
+
+
+def _word(key: str, value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return f"{key}={text}"
+
+
+def _line(words: Iterable[str]) -> str:
+    return shlex.join(["lmc", *words])
+
+
+def jobs_of(outputs: Path, names: Iterable[str] | None) -> list[tuple[Path, dict[str, Any]]]:
+    """The folders of jobs over runs of the named experiments (None: of any), in the order they ended."""
+    wanted = None if names is None else set(names)
+    found = []
+    for path in sorted(outputs.glob("*/*/settings.yaml"), key=lambda path: path.stat().st_mtime):
+        record = files.read_yaml(path)
+        if record.get("command") in COMMANDS and "runs" in record and record["command"] != "reproduce":
+            speaks_of = {str(key).rsplit("/", 2)[0] for key in record["runs"]}
+            if wanted is None or speaks_of & wanted:
+                found.append((path.parent, record))
+    return found
