@@ -101,12 +101,15 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, yaml.safe_dump(dict(content), sort_keys=False))
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors as safetensors."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors as safetensors, with texts in the file's header."""
     from safetensors.torch import save_file
 
     with replacing(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, temporary, dict(metadata) if metadata else None)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -148,6 +151,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     try:
         return dict(load_file(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StoredFileError(f"{path}: truncated, or not a safetensors file ({error})") from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in a safetensors file's header; raises StoredFileError if it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as opened:
+            return dict(opened.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise StoredFileError(f"{path}: truncated, or not a safetensors file ({error})") from error
 

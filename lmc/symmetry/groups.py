@@ -185,3 +185,8 @@ def _draw(size: int, generator: torch.Generator) -> Tensor:
 def compose(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The permutation that applies ``first``, then ``second``: B[first][second] = B[first[second]]."""
     return {name: first[name][second[name]] for name in first}
+
+
+def inverse(permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The permutation that takes ``permutations`` back: B[p][inverse] = B."""
+    return {name: permutation.argsort() for name, permutation in permutations.items()}

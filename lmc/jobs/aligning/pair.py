@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lmc import symmetry
 from lmc.core.errors import SettingError
 from lmc.data import Dataset, Split
-from lmc.jobs.aligning.lineup import Lineup, Matcher
+from lmc.jobs.aligning.lineup import Lineup
+from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.opening.runs import pair_columns
 from lmc.models.stack import State, batch_norms
 
@@ -27,11 +30,11 @@ class Aligned:
 
     @classmethod
     def of(cls, lineup: Lineup, a: int, b: int, matcher: Matcher) -> Aligned:
-        """Two of the lineup's runs by a matcher."""
+        """Two of the lineup's runs by a matcher; A stays as it is stored."""
         state = lineup.states[b]
-        if matcher.choice.name != "none":
-            _, permutations = matcher(lineup.evidence([a, b]))
-            state = lineup.aligned(b, permutations)
+        if not matcher.leaves:
+            moves = lineup.matching(matcher, [a, b]).between(0, 1)
+            state = symmetry.apply(lineup.groups, moves, state)
         which = {**pair_columns(lineup.runs[a], lineup.runs[b]), "match": matcher.label}
         network, device = lineup.network.to(lineup.device), lineup.device
         return cls(which, network, lineup.dataset, _on(lineup.states[a], device), _on(state, device))
@@ -48,6 +51,14 @@ class Aligned:
         return self.dataset.train.inputs if again else None
 
 
+def each_aligned(lineups: Iterable[Lineup], matchers: Sequence[Matcher]) -> Iterator[Aligned]:
+    """Every pair of every lineup under every matcher."""
+    for lineup in lineups:
+        for a, b in lineup.pairs:
+            for matcher in matchers:
+                yield Aligned.of(lineup, a, b, matcher)
+
+
 def _on(state: State, device: torch.device) -> State:
     return {name: tensor.to(device) for name, tensor in state.items()}
 
@@ -57,5 +68,5 @@ def named_split(dataset: Dataset, name: str) -> Split:
     split = dataset.splits[name]
     if not len(split):
         there = ", ".join(each for each, part in dataset.splits.items() if len(part))
-        raise SettingError(f"split={name}: the data have none", f"there are: {there}")
+        raise SettingError(f"split={name}: this split is empty", f"there are: {there}")
     return split

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.core.errors import LmcError, SettingError
-from lmc.jobs.measuring.layers import Layer
+from lmc.costs.layer import CostedLayer
 from lmc.models.activations import ACTIVATIONS
 from lmc.models.norms import LinearBatchNorm, LinearLayerNorm, LinearNorm
 from lmc.symmetry import Groups
@@ -35,7 +35,7 @@ def activation_after(network: nn.Module, groups: Groups, layer: str) -> str | No
 
 
 def fixed_norm(
-    network: nn.Module, groups: Groups, layer: Layer, rows: Tensor, chosen: Tensor
+    network: nn.Module, groups: Groups, layer: CostedLayer, rows: Tensor, chosen: Tensor
 ) -> tuple[Tensor, Tensor] | None:
     """Scale and shift of the norm after a layer, as the stored network applies it to these inputs.
 
