@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Feature, Point, batch_norms, forward
 from lmc.recording.moments import Source, has_patches
 
@@ -43,15 +43,14 @@ def survey(
         def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
             calls.append((name, args[0].dim()))
 
-        context.callback(part.register_forward_pre_hook(hook).remove)
+        context.enter_context(part.register_forward_pre_hook(hook))
 
-    norms, training = {*batch_norms(network)}, network.training
-    with ExitStack() as context, torch.no_grad():
-        context.callback(network.train, training)
+    norms = {*batch_norms(network)}
+    with ExitStack() as context, evaluating(network):
         for name, part in network.named_modules():
             if isinstance(part, (nn.Linear, nn.Conv2d)) or name in norms:
                 listen(name, part)
-        forward(network.eval(), {name: tensor[None] for name, tensor in state.items()}, example)
+        forward(network, {name: tensor[None] for name, tensor in state.items()}, example)
     counts = Counter(name for name, _ in calls)
     layers, left_out, normed = [], {}, False
     for name, dimensions in calls:

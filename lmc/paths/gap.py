@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Point, State, chunk, forward, portions, stack_states
-from lmc.paths.cuts import calls, captured, decides, evaluating
+from lmc.paths.cuts import calls, captured, decides
 from lmc.paths.line import Between, interpolate
 from lmc.recording import features, reestimate
 from lmc.recording.evaluation import Rows

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Point, State, forward
 from lmc.recording import evaluate, reestimate
 from lmc.recording.evaluation import Losses, Replacements
@@ -81,14 +83,10 @@ def first_linear(
         return hook
 
     layers = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
-    handles = [part.register_forward_pre_hook(listen(name)) for name, part in layers]
-    training = module.training
-    module.eval()
-    with torch.no_grad():
+    with ExitStack() as context, evaluating(module):
+        for name, part in layers:
+            context.enter_context(part.register_forward_pre_hook(listen(name)))
         forward(module, {name: tensor[None] for name, tensor in state.items()}, example)
-    module.train(training)
-    for handle in handles:
-        handle.remove()
     return found[0] if found else None
 
 
