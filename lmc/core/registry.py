@@ -13,13 +13,14 @@ import inspect
 import os
 import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from lmc.core.errors import SettingError, raise_together
+from lmc.core.errors import LmcError, SettingError, raise_together
 
 _CONFIG = ConfigDict(extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=True)
 
@@ -56,6 +57,33 @@ def find(registry: Mapping[str, Callable[..., Any]], name: str, kind: str) -> Ca
         return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise SettingError(f"{kind}.name={name}: {error}", "write package.module:function") from error
+
+
+def matching(
+    wanted: str | Sequence[str],
+    names: Sequence[str],
+    what: str,
+    fault: Callable[[str], LmcError | None] | None = None,
+) -> list[str]:
+    """The names that match patterns (``*``, ``?``, ``[...]``; one or several), in their own order.
+
+    Args:
+        what: what is named, a word whose plural is the setting: ``layer``.
+        fault: what is wrong with a pattern that matches nothing, or None where that is right; by default
+            a SettingError with the names there are.
+
+    Raises:
+        SettingError: a pattern matches no name.
+    """
+    patterns = [wanted] if isinstance(wanted, str) else list(wanted)
+
+    def no_match(pattern: str) -> LmcError:
+        return SettingError(f"{what}s={pattern}: matches no {what}", "there are: " + ", ".join(names))
+
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names) and (error := (fault or no_match)(pattern)):
+            raise error
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def is_own_code(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ def block(title: str, table: Tabulated) -> Block:
 def entry(value: Any) -> Entry:
     """A text or a number; a number keeps four digits."""
     if isinstance(value, float):
-        return Entry("–") if value != value else Entry(f"{value:.4g}", value)
+        return Entry("–") if math.isnan(value) else Entry(f"{value:.4g}", value)
     return Entry(str(value), float(value) if isinstance(value, int) else None)
 
 

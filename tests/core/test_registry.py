@@ -137,6 +137,24 @@ def test_choices_by_name():
         registry.find({}, "x", "kind")
 
 
+def test_names_by_patterns_in_their_own_order_each_once():
+    names = ["stem", "layers.0", "layers.1", "head"]
+    assert registry.matching("*", names, "layer") == names
+    assert registry.matching(["head", "layers.*", "*.0"], names, "layer") == ["layers.0", "layers.1", "head"]
+    assert registry.matching([], names, "layer") == []
+
+
+def test_a_pattern_without_a_name_is_refused_with_the_names_there_are():
+    refused = r"^layers=norm\.\*: matches no layer \(there are: stem, head\)$"
+    with pytest.raises(SettingError, match=refused):
+        registry.matching(["stem", "norm.*"], ["stem", "head"], "layer")
+    with pytest.raises(SettingError, match=r"^stem\?: cannot be cut$"):
+        registry.matching(
+            "stem?", ["stem"], "layer", lambda pattern: SettingError(f"{pattern}: cannot be cut")
+        )
+    assert registry.matching(["*", "stem"], [], "layer", lambda pattern: None) == []
+
+
 def test_a_builder_of_ones_own(tmp_path, monkeypatch):
     (tmp_path / "lmc_own_builders.py").write_text("def net(*, depth: int = 3):\n    return depth\n")
     monkeypatch.chdir(tmp_path)
