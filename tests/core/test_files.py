@@ -26,12 +26,14 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
 def test_a_full_disk_is_named_with_the_file_and_the_hint(tmp_path, hint, end):
     path = tmp_path / "file"
     path.write_text("old")
-    with (
-        pytest.raises(OutputError, match=f"file: cannot be written: .*{end}"),
-        replacing(path, hint) as temporary,
-    ):
-        temporary.write_text("half")
-        raise OSError(28, "No space left on device")
+
+    def fail():
+        with replacing(path, hint) as temporary:
+            temporary.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match=f"file: cannot be written: .*{end}"):
+        fail()
     assert [*tmp_path.iterdir()] == [path]
     assert path.read_text() == "old"
 
