@@ -1,4 +1,4 @@
-"""The straight line between two networks: loss and accuracy at every point (THEORY 5)."""
+"""The straight line between two networks, in weights and in hidden states (THEORY 5)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from torch import Tensor, nn
 
 from lmc.models.modes import evaluating
 from lmc.models.stack import Point, State, forward
-from lmc.recording import evaluate, reestimate
-from lmc.recording.evaluation import Losses, Replacements
-
-Split = tuple[Tensor, Tensor]
+from lmc.recording.evaluation import Replacements
 
 
 def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
@@ -29,37 +26,24 @@ def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequen
     return points
 
 
-def scan(
-    module: nn.Module,
-    a: Mapping[str, Tensor],
-    b: Mapping[str, Tensor],
-    alphas: Sequence[float],
-    splits: Mapping[str, Split],
-    losses: Losses,
-    correct: Losses,
-    statistics: Tensor | None = None,
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean loss and accuracy, each (L,) float64, of every split along the line from A to B.
+class Line:
+    """The straight line: weights and hidden layers that are linear in them are interpolated."""
 
-    All points are evaluated together. Where the first layer is linear in the data its output is linear
-    in l too, so it is computed for the two ends only.
+    def points(self, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
+        """(1 - l) A + l B, as ``interpolate``."""
+        return interpolate(a, b, alphas)
 
-    Args:
-        a, b: state dicts of one architecture.
-        splits: name to (inputs, targets).
-        statistics: training inputs from which to re-estimate BatchNorm at every point; None interpolates
-            the statistics like weights, and the ends are the stored runs.
-    """
-    points = interpolate(a, b, alphas)
-    if statistics is not None:
-        points = reestimate(module, points, statistics)
-    example = next(inputs[:1] for inputs, _ in splits.values() if len(inputs))
-    first = first_linear(module, a, example)
-    replace = None if first is None else _shared(*first, a, b, alphas)
-    return {
-        name: evaluate(module, points, inputs, targets, losses, correct, replace)
-        for name, (inputs, targets) in splits.items()
-    }
+    def shortcut(
+        self,
+        module: nn.Module,
+        a: Mapping[str, Tensor],
+        b: Mapping[str, Tensor],
+        alphas: Sequence[float],
+        example: Tensor,
+    ) -> Replacements | None:
+        """Outputs of a first layer that is linear in the data are linear in l too: two ends, not L points."""
+        first = first_linear(module, a, example)
+        return None if first is None else _shared(*first, a, b, alphas)
 
 
 def first_linear(
