@@ -12,6 +12,10 @@ from lmc.models.modes import evaluating
 from lmc.models.stack import Point, State, forward
 from lmc.recording.evaluation import Replacements
 
+Alphas = Sequence[float]
+Pair = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
+"""State dicts of two networks of one architecture, A and B."""
+
 
 def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
     """theta(l) = (1 - l) A + l B for every l, stacked (L, *shape). Integer buffers are A's."""
@@ -29,21 +33,14 @@ def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequen
 class Line:
     """The straight line: weights and hidden layers that are linear in them are interpolated."""
 
-    def points(self, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
+    def points(self, pair: Pair, alphas: Alphas) -> State:
         """(1 - l) A + l B, as ``interpolate``."""
-        return interpolate(a, b, alphas)
+        return interpolate(*pair, alphas)
 
-    def shortcut(
-        self,
-        module: nn.Module,
-        a: Mapping[str, Tensor],
-        b: Mapping[str, Tensor],
-        alphas: Sequence[float],
-        example: Tensor,
-    ) -> Replacements | None:
+    def shortcut(self, module: nn.Module, pair: Pair, alphas: Alphas, example: Tensor) -> Replacements | None:
         """Outputs of a first layer that is linear in the data are linear in l too: two ends, not L points."""
-        first = first_linear(module, a, example)
-        return None if first is None else _shared(*first, a, b, alphas)
+        first = first_linear(module, pair[0], example)
+        return None if first is None else _shared(*first, pair, alphas)
 
 
 def first_linear(
@@ -86,13 +83,11 @@ class Between:
         return found[0][None] if len(found) == 1 else torch.stack(found)
 
 
-def _shared(
-    name: str, shape: torch.Size, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
-) -> Replacements:
+def _shared(name: str, shape: torch.Size, pair: Pair, alphas: Alphas) -> Replacements:
     def outputs(x: Tensor) -> Mapping[str | Point, Between]:
         read = x.reshape(len(x), *shape)
         start, end = (
-            nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
+            nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in pair
         )
         return {name: Between(start, end, alphas)}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor, nn
 
 from lmc.models.stack import State, stack_states
-from lmc.paths.line import Line
+from lmc.paths.line import Alphas, Line, Pair
 from lmc.recording import evaluate, reestimate
 from lmc.recording.evaluation import Losses, Replacements
 
@@ -21,17 +21,10 @@ Evaluated = dict[str, tuple[Tensor, Tensor]]
 class Curve(Protocol):
     """A way from A (l = 0) to B (l = 1) in weight space."""
 
-    def points(self, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
+    def points(self, pair: Pair, alphas: Alphas) -> State:
         """The weights at every l, stacked (L, *shape)."""
 
-    def shortcut(
-        self,
-        module: nn.Module,
-        a: Mapping[str, Tensor],
-        b: Mapping[str, Tensor],
-        alphas: Sequence[float],
-        example: Tensor,
-    ) -> Replacements | None:
+    def shortcut(self, module: nn.Module, pair: Pair, alphas: Alphas, example: Tensor) -> Replacements | None:
         """What need not be computed at every l, for ``evaluate``; None where everything must be.
 
         Args:
@@ -57,7 +50,7 @@ class Scene:
     module: nn.Module
     a: Mapping[str, Tensor]
     b: Mapping[str, Tensor]
-    alphas: Sequence[float]
+    alphas: Alphas
     splits: Mapping[str, Split]
     losses: Losses
     correct: Losses
@@ -70,7 +63,7 @@ class Scene:
 
     def weights(self) -> State:
         """The networks on the way as the curve gives them, (L, *shape)."""
-        return self.curve.points(self.a, self.b, self.alphas)
+        return self.curve.points((self.a, self.b), self.alphas)
 
     def points(self) -> State:
         """The networks on the way, (L, *shape), with their statistics re-estimated."""
@@ -97,5 +90,5 @@ class Scene:
 
 def scan(scene: Scene) -> Evaluated:
     """Mean loss and accuracy at every point of the way. All points are evaluated together."""
-    replace = scene.curve.shortcut(scene.module, scene.a, scene.b, scene.alphas, scene.example)
+    replace = scene.curve.shortcut(scene.module, (scene.a, scene.b), scene.alphas, scene.example)
     return scene.evaluate(scene.points(), replace)

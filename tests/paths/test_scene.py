@@ -18,8 +18,9 @@ class Bend:
     def __init__(self, third):
         self.third = third
 
-    def points(self, a, b, alphas):
-        first, second = (Line().points(*ends, [0.0, 0.5]) for ends in ((a, self.third), (self.third, b)))
+    def points(self, pair, alphas):
+        a, b = pair
+        first, second = (Line().points(ends, [0.0, 0.5]) for ends in ((a, self.third), (self.third, b)))
         return {name: torch.cat([first[name], second[name][:1], b[name][None]]) for name in a}
 
     def shortcut(self, *_):
