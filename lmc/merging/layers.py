@@ -15,7 +15,7 @@ from lmc.recording.moments import Source, has_patches
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedLayer:
     """A linear layer or convolution, the rows that it reads, and whether a BatchNorm came just before it.
 
     ``normed``: a BatchNorm was computed after the previous layer, whose change its statistics do not know.
@@ -28,7 +28,7 @@ class Fitted:
 
 def survey(
     network: nn.Module, state: Mapping[str, Tensor], example: Tensor
-) -> tuple[list[Fitted], dict[str, str]]:
+) -> tuple[list[FittedLayer], dict[str, str]]:
     """What can be refitted, in the order in which it is computed, and the other weights with the reason.
 
     Args:
@@ -64,7 +64,7 @@ def survey(
         # A linear layer maps the last axis, whatever comes before; a convolution is recorded as patches.
         linear = isinstance(network.get_submodule(name), nn.Linear)
         point = Point(name, "input")
-        layers.append(Fitted(name, Feature(point, dimensions - 1) if linear else point, normed))
+        layers.append(FittedLayer(name, Feature(point, dimensions - 1) if linear else point, normed))
         normed = False
     fitted = {f"{layer.name}.weight" for layer in layers}
     for name, parameter in network.named_parameters():

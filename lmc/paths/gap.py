@@ -16,7 +16,7 @@ from lmc.paths.cuts import calls, captured, decides
 from lmc.paths.line import Between
 from lmc.paths.scene import Scene
 from lmc.recording import features
-from lmc.recording.evaluation import Rows
+from lmc.recording.evaluation import RowsOfStack
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def gaps(scene: Scene, segments: Sequence[Segment], split: str) -> dict[str, Gap
     read = [each for segment in segments for each in segment.inputs]
     everything = list(dict.fromkeys([*read, *outputs, *behind]))
 
-    def between(seen: Mapping[Point, Sequence[Tensor]]) -> dict[str | Point, Rows]:
+    def between(seen: Mapping[Point, Sequence[Tensor]]) -> dict[str | Point, RowsOfStack]:
         return {point: Between(seen[point][0], seen[point][1], alphas) for point in outputs}
 
     averaged = scene.reestimated(points, lambda x: between(captured(module, ends, x, outputs)))

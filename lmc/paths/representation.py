@@ -11,7 +11,7 @@ from lmc.models.stack import Point, State
 from lmc.paths.cuts import OUTPUTS, calls, captured
 from lmc.paths.line import Between
 from lmc.paths.scene import Evaluated, Scene
-from lmc.recording.evaluation import Replacements, Rows
+from lmc.recording.evaluation import Replacements, RowsOfStack
 
 Head = Literal["a", "b", "mean"]
 HEADS: tuple[Head, ...] = get_args(Head)
@@ -59,9 +59,9 @@ def _means(scene: Scene, point: Point) -> Replacements:
         if call.layer and call.ended < begins and names.count(call.point.module) == 1
     ]
 
-    def replace(x: Tensor) -> Mapping[str | Point, Rows]:
+    def replace(x: Tensor) -> Mapping[str | Point, RowsOfStack]:
         seen = captured(module, ends, x, [point, *before])
-        known: dict[str | Point, Rows] = {
+        known: dict[str | Point, RowsOfStack] = {
             place: seen[place][0].expand(len(alphas), *seen[place][0].shape) for place in before
         }
         known[point] = Between(seen[point][0], seen[point][1], alphas)

@@ -16,13 +16,13 @@ from lmc.models.stack import Point, chunk, forward, portions
 Losses = Callable[[Tensor, Tensor], Tensor]
 
 
-class Rows(Protocol):
+class RowsOfStack(Protocol):
     """A stack (K, ...) of which some runs at a time are asked for: a tensor, or what computes its rows."""
 
     def __getitem__(self, runs: slice, /) -> Tensor: ...
 
 
-Replacements = Callable[[Tensor], Mapping[str | Point, Rows]]
+Replacements = Callable[[Tensor], Mapping[str | Point, RowsOfStack]]
 """From a batch (B, ...), what stands in at modules or points, (K, B, ...): not computed run by run."""
 
 

@@ -120,7 +120,7 @@ def test_gaussian_classes_have_the_means_and_the_noise_named():
     centres = torch.stack(means)
     assert centres.square().sum(1).mean().sqrt().item() / math.sqrt(6) == pytest.approx(3, rel=0.4)
     assert (torch.stack(axes) @ torch.stack(axes).T).abs().triu(1).max() < 0.99
-    tight = DATASETS["gaussian_subspace"](separation=3.0, noise=0.01, **sizes)
+    tight = build("gaussian_subspace", separation=3.0, noise=0.01, **sizes)
     means = torch.stack([tight.inputs[tight.targets == label].mean(0) for label in range(4)])
     assert torch.equal(torch.cdist(tight.test_inputs, means).argmin(1), tight.test_targets)
 
