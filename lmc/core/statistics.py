@@ -113,6 +113,6 @@ def rank_correlation(x: Sequence[float], y: Sequence[float], seed: int = 0) -> E
     value = rho(np.arange(count)) if count > 2 else np.nan
     rng = np.random.default_rng(seed)
     drawn = [rho(rows) for rows in rng.integers(count, size=(1000, count))] if count > 2 else [np.nan]
-    drawn = [each for each in drawn if each == each] or [np.nan]
+    drawn = [each for each in drawn if not np.isnan(each)] or [np.nan]
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high), (value,) * count)

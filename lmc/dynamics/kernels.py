@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import State
 
 COPIES = 3
@@ -67,9 +68,7 @@ def tangent_kernel(
     parts = rows.blocks(len(rows) if most is None else most)
     device = next(iter(state.values())).device
     kernel = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=device)
-    training = module.training
-    module.eval()
-    with differentiable():
+    with evaluating(module, gradients=True), differentiable():
         begin = 0
         for index, part in enumerate(parts):
             first = _jacobian(module, state, part, masks or {})
@@ -84,7 +83,6 @@ def tangent_kernel(
                 other = there.stop
                 del second
             del first
-    module.train(training)
     return kernel
 
 

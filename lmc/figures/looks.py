@@ -32,17 +32,10 @@ def matchers(table: Any) -> list[str]:
     ]
 
 
-def ends(value: Estimate) -> tuple[float, float]:
-    """The interval; the range of the values where there are too few for one."""
-    if value.low == value.low:
-        return value.low, value.high
-    return min(value.values, default=value.mean), max(value.values, default=value.mean)
-
-
 def spread(values: Sequence[Estimate]) -> list[list[float]]:
     """The lengths of error bars below and above the means."""
-    below = [max(0.0, value.mean - ends(value)[0]) for value in values]
-    return [below, [max(0.0, ends(value)[1] - value.mean) for value in values]]
+    below = [max(0.0, value.mean - value.ends[0]) for value in values]
+    return [below, [max(0.0, value.ends[1] - value.mean) for value in values]]
 
 
 def subjects(table: Any) -> Any:

@@ -153,7 +153,8 @@ def scan_aligned(
     """The table ``path`` of one aligned pair."""
     task, statistics = pair.dataset.task, pair.statistics(restatistics)
     chosen = {name: split for name, split in pair.splits.items() if name in splits}
-    found = paths.scan(pair.network, pair.a, pair.b, alphas, chosen, task.losses, task.correct, statistics)
+    scene = paths.Scene(pair.network, pair.a, pair.b, alphas, chosen, task.losses, task.correct, statistics)
+    found = paths.scan(scene)
     rows = [
         {**pair.which, "split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
         for split, (losses, accuracies) in found.items()

@@ -14,7 +14,19 @@ from lmc.core.errors import LmcError, RunReferenceError
 from lmc.core.tables import frame
 from lmc.core.tabulation import tabulate
 from lmc.figures import FIGURES
-from lmc.figures.report import Block, Claims, Entry, Head, Page, Picture, Problem, block, entry, inline, write
+from lmc.figures.report import (
+    ClaimCard,
+    Entry,
+    Header,
+    Page,
+    Picture,
+    Problem,
+    Sheet,
+    entry,
+    inline,
+    sheet,
+    write,
+)
 from lmc.jobs.listing import run_row
 from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
 from lmc.jobs.protocol.settings import Report, outputs_folder
@@ -109,21 +121,21 @@ class _Stored:
             footer=f"Written {made} by lmc {version('linear-mode-connectivity')}.",
         )
 
-    def _claims(self) -> list[tuple[Claims, Path, dict[str, Any]]]:
+    def _claims(self) -> list[tuple[ClaimCard, Path, dict[str, Any]]]:
         try:
             return findings.claims(self.chosen.outputs, self.names)
         except LmcError as error:
             self._tell(f"claims are left out: {error}")
             return []
 
-    def _blocks(self) -> list[Block]:
+    def _blocks(self) -> list[Sheet]:
         found = []
         for kind, title in SHOWN.items():
             table = self.tables[kind]
             if "split" in table and (table["split"] == _SPLIT).any():
                 table = table[table["split"] == _SPLIT]
             if len(table):
-                found.append(block(title, tabulate(kind, table, short_names([table]))))
+                found.append(sheet(title, tabulate(kind, table, short_names([table]))))
         return found
 
     def _more(self, references: Sequence[str]) -> list[str]:
@@ -144,11 +156,11 @@ class _Stored:
                 found.append(inline(figure, kind.title, len(found)))
         return found
 
-    def _runs(self) -> Block:
+    def _runs(self) -> Sheet:
         names = ["experiment", "seed", "init seed", "order seed", "status", "epoch", "stored epochs"]
         numbers = ["test loss", "test accuracy", "seconds"]
-        heads = [*map(Head, names), *(Head(each, True) for each in numbers)]
-        heads += map(Head, ("device", "versions", "git commit"))
+        heads = [*map(Header, names), *(Header(each, True) for each in numbers)]
+        heads += map(Header, ("device", "versions", "git commit"))
         rows = []
         for row, info in zip(self.runs.to_dict("records"), self.infos.values(), strict=True):
             versions = ", ".join(f"{key} {value}" for key, value in info.get("versions", {}).items())
@@ -164,7 +176,7 @@ class _Stored:
                     entry(info.get("git_commit") or "–"),
                 ]
             )
-        return Block("Runs, seeds and versions", heads, rows)
+        return Sheet("Runs, seeds and versions", heads, rows)
 
     def _commands(self, named: Sequence[tuple[Path, dict[str, Any]]]) -> tuple[list[str], list[str]]:
         """Training first, then merges and jobs in the order they ended, then named experiments."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from lmc.core.errors import LmcError, MismatchError
-from lmc.merging.layers import Fitted, survey
+from lmc.merging.layers import FittedLayer, survey
 from lmc.merging.least_squares import correction
 from lmc.merging.material import Bar, Material, Merged
 from lmc.merging.mean import average
@@ -62,7 +62,7 @@ def representation(
 
 
 def _realise(
-    material: Material, layers: Sequence[Fitted], ridge: float, constraint: Constraint | None, bar: Bar
+    material: Material, layers: Sequence[FittedLayer], ridge: float, constraint: Constraint | None, bar: Bar
 ) -> tuple[State, list[str]]:
     """The merged network, in the class of ``constraint`` where there is one, and warnings."""
     states, merged, notes = material.states, len(material.states), []

@@ -50,7 +50,7 @@ def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive("init", init_seed))
         try:
-            return builder(**supplied, **settings)
+            return builder(**supplied, **registry.keywords(builder, settings))
         except LmcError:
             raise
         except (TypeError, ValueError) as error:

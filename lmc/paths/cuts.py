@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Point, forward, portions
 
 OUTPUTS = Point("", "output")
@@ -39,19 +40,6 @@ class Cut:
     layer: str
     point: Point
     layers: tuple[str, ...]
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every part's own mode comes back."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def calls(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> list[Call]:
@@ -83,7 +71,7 @@ def calls(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> lis
     with ExitStack() as context, evaluating(module):
         for name, part in module.named_modules():
             for handle in listen(name, part):
-                context.callback(handle.remove)
+                context.enter_context(handle)
         forward(module, _alone(state), inputs)
     return made
 

@@ -45,7 +45,7 @@ class Batch:
     indices: Tensor
 
 
-class Objective(Protocol):
+class BatchLoss(Protocol):
     """Mean loss (K,), differentiable, and mean accuracy (K,) of every run on its batch."""
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -91,7 +91,7 @@ class Fit:
     """
 
     leaves: Mapping[str, Tensor]
-    objective: Objective
+    objective: BatchLoss
     orders: Callable[[int], Tensor]
     recipe: Recipe
     masks: Mapping[str, Tensor] = field(default_factory=dict)

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from lmc.core import seeds
+from lmc.data.dataset import Augmentation
 from lmc.models.stack import State, aliases, forward, is_random, layouts
-from lmc.training.loop import Batch, Objective
-
-Losses = Callable[[Tensor, Tensor], Tensor]
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+from lmc.recording.evaluation import Losses
+from lmc.training.loop import Batch, BatchLoss
 
 
 class Trainee:
@@ -73,7 +72,7 @@ class Trainee:
         return {name: tensor.detach() for name, tensor in self.views().items()}
 
 
-def objective(
+def batch_loss(
     trainee: Trainee,
     inputs: Tensor,
     targets: Tensor,
@@ -81,7 +80,7 @@ def objective(
     correct: Losses,
     noise_seeds: Sequence[int],
     augment: Augmentation | None = None,
-) -> Objective:
+) -> BatchLoss:
     """The networks' mean loss and accuracy on a batch of indices into ``inputs`` and ``targets``.
 
     Args:

@@ -35,4 +35,5 @@ def build(
     builder = registry.find(VARIANTS, name, "variant")
     supplied = {"model": model, "mask_seed": mask_seed, "example": example}
     wanted = registry.parameters(builder)
-    return builder(**{key: value for key, value in supplied.items() if key in wanted}, **settings)
+    given = {key: value for key, value in supplied.items() if key in wanted}
+    return builder(**given, **registry.keywords(builder, settings))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from lmc.core.errors import SettingError, StoredFileError
 from lmc.models.activations import install_mixings
+
+Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""sigma_F, the standard deviation of a centre's entries."""
 
 _TYPES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

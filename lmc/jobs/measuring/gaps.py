@@ -31,9 +31,13 @@ def gap_table(
     inputs = named_split(pair.dataset, split).inputs
     chosen = chosen_layers(pair.network, layers)
     examples = inputs[:_EXAMPLES].to(next(iter(pair.a.values())).device)
-    blocks = paths.blocks(pair.network, pair.a, examples, chosen)
+    segments = paths.segments(pair.network, pair.a, examples, chosen)
     statistics = pair.statistics(restatistics)
-    found = paths.gaps(pair.network, pair.a, pair.b, alphas, blocks, inputs, statistics)
+    task = pair.dataset.task
+    scene = paths.Scene(
+        pair.network, pair.a, pair.b, alphas, pair.splits, task.losses, task.correct, statistics
+    )
+    found = paths.gaps(scene, segments, split)
     rows = [
         {
             **pair.which,

@@ -58,6 +58,7 @@ def representation_table(
     """The table ``representation`` of one aligned pair: the line, every cut by every head, the ensemble."""
     task, splits = pair.dataset.task, pair.splits
     statistics = pair.statistics(restatistics)
+    scene = paths.Scene(pair.network, pair.a, pair.b, alphas, splits, task.losses, task.correct, statistics)
     rows: list[dict[str, Any]] = []
 
     def add(layer: str, head: str, found: Any) -> None:
@@ -67,17 +68,10 @@ def representation_table(
                 rows.append({**pair.which, **at, "loss": loss, "accuracy": accuracy})
 
     def merged(layer: str, point: Point, heads: Sequence[Any]) -> None:
-        found = paths.merge_representations(
-            pair.network, pair.a, pair.b, alphas, point, heads, splits, task.losses, task.correct, statistics
-        )
-        for head, by_split in found.items():
+        for head, by_split in paths.merge_representations(scene, point, heads).items():
             add(layer, head, by_split)
 
-    add(
-        LINE,
-        "mean",
-        paths.scan(pair.network, pair.a, pair.b, alphas, splits, task.losses, task.correct, statistics),
-    )
+    add(LINE, "mean", paths.scan(scene))
     for cut in cuts:
         merged(cut.layer, cut.point, paths.HEADS)
     merged(ENSEMBLE, OUTPUTS, ["mean"])

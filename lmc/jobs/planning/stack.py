@@ -24,7 +24,7 @@ from lmc.recording import evaluate
 from lmc.recording.evaluation import activation_size
 from lmc.store import files
 from lmc.store.experiments import Run
-from lmc.training import Epoch, Fit, Recipe, Trainee, objective, orders
+from lmc.training import Epoch, Fit, Recipe, Trainee, batch_loss, orders
 
 SAVE_EVERY = 20.0
 _WEIGHT, _OPTIMISER = "w:", "o:"
@@ -141,7 +141,7 @@ class TrainingStack:
         del training["checkpoints"]
         seeds = [member.plan.order_seed(member.seed) for member in self.members]
         inputs, targets = data.train.inputs.to(self.device), data.train.targets.to(self.device)
-        loss = objective(
+        loss = batch_loss(
             self.trainee, inputs, targets, data.task.losses, data.task.correct, seeds, data.augment
         )
         fit = Fit(
