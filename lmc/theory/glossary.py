@@ -51,11 +51,7 @@ def glossary() -> dict[str, Entry]:
 
 
 def by_name(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """Entries by the keys of their terms and aliases.
-
-    Raises:
-        StoredFileError: two entries share a name, or one refers to a term that is none.
-    """
+    """Entries by the keys of their names; StoredFileError where two share one, or ``see`` is no term."""
     found: dict[str, Entry] = {}
     for entry in entries:
         for name in (entry.term, *entry.aliases):
@@ -69,11 +65,7 @@ def by_name(entries: Sequence[Entry]) -> dict[str, Entry]:
 
 
 def parse(text: str) -> list[Entry]:
-    """The entries of a glossary page, in order.
-
-    Raises:
-        StoredFileError: an entry that is not of the described form, by name.
-    """
+    """The entries of a glossary page, in order; StoredFileError names one that is malformed."""
     entries = []
     for block in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         group, *parts = re.split(r"^### ", block, flags=re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,11 @@ class Part:
 
     def meaning(self) -> Meaning:
         """The docstring paragraph by paragraph, and each parameter with what ``Args`` says of it."""
-        head, *blocks = re.split(
-            r"(?m)^(?=Args:|Returns:|Raises:)", inspect.cleandoc(self.docstring).replace("``", "")
-        )
-        told = dict(_told(next((block for block in blocks if block.startswith("Args:")), "")))
+        doc = inspect.cleandoc(self.docstring).replace("``", "")
+        head, *blocks = re.split(r"(?m)^(?=Args:|Returns:|Raises:)", doc)
+        args = "".join(block for block in blocks if block.startswith("Args:"))
+        found = re.findall(r"(?m)^    (\w[\w, ]*):(.*\n?(?:     .*\n?)*)", args)
+        told = {name: " ".join(text.split()) for several, text in found for name in several.split(", ")}
         lines = [
             ("", f"\n{paragraph}\n" if paragraph.startswith(" ") else " ".join(paragraph.split()))
             for paragraph in (each.strip("\n") for each in head.split("\n\n"))
@@ -44,15 +45,10 @@ def parts_of(kind: str, builders: Mapping[str, Callable[..., Any]], given: Itera
         hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
         settable = registry.parameters(builder, given).items()
         described = tuple((each, _typed(hints.get(each, Any), parameter)) for each, parameter in settable)
-        found.append(Part(name, kind, inspect.getdoc(builder) or "", described))
+        found.append(Part(name, kind, builder.__doc__ or "", described))
     return found
 
 
 def _typed(hint: Any, parameter: inspect.Parameter) -> str:
     text = inspect.formatannotation(hint).replace("typing.", "")
     return text if parameter.default is parameter.empty else f"{text} = {parameter.default!r}"
-
-
-def _told(block: str) -> Iterator[tuple[str, str]]:
-    for several, text in re.findall(r"(?m)^    (\w[\w, ]*):(.*\n?(?:     .*\n?)*)", block):
-        yield from ((name, " ".join(text.split())) for name in several.split(", "))
