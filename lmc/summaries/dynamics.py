@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lmc.figures.series import BETWEEN, FIRST, PREVIOUS, WHOLE, over_epochs, series
-from lmc.jobs.protocol.outcome import Summary
-from lmc.jobs.protocol.pairing import pair_count
+from lmc.core.pairing import pair_count
+from lmc.core.series import BETWEEN, FIRST, PREVIOUS, WHOLE, over_epochs, series
+from lmc.summaries.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ _RUNS: dict[str, tuple[str, str | None]] = {
 }
 
 
-def summaries(tables: Mapping[str, pd.DataFrame], split: str) -> list[Summary]:
+def dynamics(tables: Mapping[str, pd.DataFrame], split: str) -> list[Summary]:
     """Per experiment, a line a measure with some of its epochs.
 
     Args:
