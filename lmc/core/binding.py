@@ -90,7 +90,7 @@ def bind(
     schema = _schema(builder, tuple(given), shared)
     prefix = f"{where}." if where else ""
     truths = {
-        key: SettingError(f"{prefix}{key}={value}: expected {_describe(field.annotation)}, not a truth value")
+        key: SettingError(f"{prefix}{key}={value}: expected {_describe(field.annotation)}, got true/false")
         for key, value in settings.items()
         if _holds_bool(value)
         and (field := schema.model_fields.get(key)) is not None

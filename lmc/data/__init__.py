@@ -1,4 +1,4 @@
-"""Data sets in memory, split and standardised; some of them computed, with dials.
+"""Data sets in memory, split and standardised; some of them computed, of a chosen geometry.
 
     data = lmc.data.load("digits", val_fraction=0.2)
     data = lmc.data.load("gaussian_subspace", dimension=16, coherence=0.5)
@@ -55,7 +55,7 @@ DATASETS: dict[str, Callable[..., Raw]] = {
 }
 
 LOCATION = ("path",)
-"""Settings that only say where the data lie. A run's identity holds the data's digest instead."""
+"""Settings that only give the data's location. A run's identity holds the data's digest instead."""
 
 _COMMON = tuple(registry.parameters(split, given=("name", "raw")))
 """The settings of every set."""
@@ -65,7 +65,7 @@ def load(name: str = "digits", **settings: Any) -> Dataset:
     """Load, split and standardise a data set, and turn it to a coherence where one is given.
 
     Args:
-        name: a key of ``DATASETS``, or ``package.module:function`` for a builder of one's own.
+        name: a key of ``DATASETS``, or ``package.module:function`` for the user's own builder.
         settings: the builder's own, and those of every set: ``split_seed``, ``val_fraction``,
             ``test_fraction``, ``standardise``, ``coherence`` and ``coherence_ratio`` (see
             ``lmc.data.splitting.split``).

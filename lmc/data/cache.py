@@ -36,7 +36,7 @@ def folder() -> Path:
 def cached(identity: Any, decode: Callable[[], Raw]) -> Raw:
     """The data stored for ``identity`` (anything JSON can hold), else decoded now and stored.
 
-    A folder that cannot be written costs time, not the result.
+    If the folder cannot be written, the data are decoded again the next time.
     """
     key = hashlib.sha256(json.dumps([FORMAT, identity]).encode()).hexdigest()[:32]
     entry = folder() / key

@@ -21,8 +21,8 @@ from lmc.recording.evaluation import Losses, activation_size
 class Linearisation:
     """How well the linearised network stands in for the trained one.
 
-    ``agreement``: share of samples with the same prediction; NaN for regression. ``error``: of what the
-    outputs changed by, the share that the linearisation misses, sqrt(E||f_lin - f||^2 / E||f - f_0||^2):
+    ``agreement``: share of samples with the same prediction; NaN for regression. ``error``: the share of the
+    outputs' change that the linearisation misses, sqrt(E||f_lin - f||^2 / E||f - f_0||^2):
     0 where it is exact, 1 where it is no better than f_0; NaN where nothing changed.
     """
 

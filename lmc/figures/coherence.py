@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A curve an embedding, with bootstrap intervals over pairs.
+    """One curve per embedding, with bootstrap intervals over pairs.
 
     Args:
         table: the table ``barrier`` with columns ``embedding`` and ``coherence``.

@@ -35,7 +35,7 @@ def matrix(swaps: pd.DataFrame) -> np.ndarray:
 
 
 def draw(table: pd.DataFrame) -> Figure | None:
-    """A column a layer: the matrix of one run, and the histogram of all runs below it.
+    """One column per layer: the matrix of one run, and the histogram of all runs below it.
 
     With several epochs a third row shows mean and range of the swap costs over them. Infinite costs are
     left out of histograms and drawn at the end of the scale. None for a table without pairs.
@@ -97,7 +97,7 @@ def _course(place: Any, part: pd.DataFrame) -> None:
 
 
 def draw_stored(table: pd.DataFrame) -> Figure | None:
-    """One experiment in full, or the matrices of several on one scale, a row an experiment.
+    """One experiment in full, or the matrices of several on one scale, one row per experiment.
 
     Args:
         table: the table ``swap``; of several estimates the first of each experiment is drawn.

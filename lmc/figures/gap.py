@@ -19,9 +19,9 @@ _PARTS = {"cross_term": "cross term (linear map)", "additivity_gap": "additivity
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Stacked bars a layer at the alpha nearest to 1/2, a row an experiment, a column a matcher, one scale.
+    """Stacked bars per layer at the alpha nearest to 1/2; rows: experiments, columns: matchers; one scale.
 
-    Dots: the feature gap, which holds what earlier layers left; whiskers: intervals, or the values' range
+    Dots: the feature gap, which includes that of earlier layers; whiskers: intervals, or the values' range
     below three pairs.
 
     Args:

@@ -1,4 +1,4 @@
-"""Training curves: loss and accuracy over epochs, an experiment a colour."""
+"""Training curves: loss and accuracy over epochs, one colour per experiment."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from typing import Any
 from lmc.core.statistics import Estimate
 
 _MATCHERS = ("none", "activation", "identifiability")
-# Curves that coincide are a finding (a matcher that moved nothing), so each must show through the next.
+# Curves that coincide are a finding (a matcher that moved no neuron), so each must show through the next.
 DASHES = ("-", (0, (6, 3)), (0, (1.5, 3)))
 
 
 def looks(lines: Sequence[str]) -> dict[str, tuple[str, Any]]:
-    """A colour and dashes a line: those of the style but black, first solid, then dashed, then dotted."""
+    """A colour and dashes per line: those of the style but black, first solid, then dashed, then dotted."""
     import matplotlib
 
     colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"][:-1]

@@ -50,7 +50,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class VerdictCard:
-    """Whether some runs can be averaged; ``mood`` (good, fair, bad, none) colours what the words say."""
+    """Whether some runs can be averaged; ``mood`` (good, fair, bad, none) decides the colour."""
 
     subject: str
     text: str
@@ -62,7 +62,7 @@ class VerdictCard:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is missing or unfinished, and the command that mends it."""
+    """Something that is missing or unfinished, and the command that completes it."""
 
     text: str
     command: str = ""
@@ -162,7 +162,7 @@ def inline(figure: Figure, title: str, number: int) -> Picture:
     On a narrow screen it keeps three fifths of its size, and its box scrolls.
 
     Args:
-        number: tells the ids of a page's figures apart.
+        number: keeps the ids of a page's figures distinct.
     """
     from markupsafe import Markup, escape
 

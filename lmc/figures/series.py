@@ -1,4 +1,4 @@
-"""The tables of ``lmc dynamics`` as lines over epochs: what is drawn, and what is said to people."""
+"""The tables of ``lmc dynamics`` as lines over epochs: what is drawn, and what is printed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _over(dynamics: pd.DataFrame, split: str) -> pd.DataFrame:
 
 
 def _neurons(match: pd.DataFrame) -> pd.DataFrame:
-    """The matching objective over all layers; layer by layer what says whether neurons are identifiable."""
+    """The matching objective over all layers; per layer the measures of whether neurons are identifiable."""
     import pandas as pd
 
     costed = match["own_cost"] > 0
@@ -140,7 +140,7 @@ def over_epochs(part: pd.DataFrame) -> list[tuple[int, Estimate]]:
 
 
 def curves(place: Axes, part: pd.DataFrame, layers: Sequence[str] = ()) -> None:
-    """A line each with its interval, or the range below three values.
+    """One line each with its interval, or the range below three values.
 
     Args:
         part: of ``series``.

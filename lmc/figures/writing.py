@@ -1,4 +1,4 @@
-"""One style for every figure, and one way to a file."""
+"""One style for every figure, and one way to write it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from lmc.recording.moments import Source, has_patches
 class FittedLayer:
     """A linear layer or convolution, the rows that it reads, and whether a BatchNorm came just before it.
 
-    ``normed``: a BatchNorm was computed after the previous layer, whose change its statistics do not know.
+    ``normed``: a BatchNorm follows the previous layer; its statistics are from before that layer was changed.
     """
 
     name: str
@@ -29,7 +29,7 @@ class FittedLayer:
 def survey(
     network: nn.Module, state: Mapping[str, Tensor], example: Tensor
 ) -> tuple[list[FittedLayer], dict[str, str]]:
-    """What can be refitted, in the order in which it is computed, and the other weights with the reason.
+    """The layers that can be refitted, in the order of computation; the other weights with the reason.
 
     Args:
         example: (B, *input_shape), a small batch on the state's device.
@@ -76,7 +76,7 @@ def survey(
 
 
 def _reason(part: nn.Module, stored: bool, calls: int) -> str:
-    """Why a module cannot be refitted, or nothing."""
+    """Why a module cannot be refitted; empty if it can."""
     if not stored:
         return "computed from others"
     if calls > 1:

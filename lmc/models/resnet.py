@@ -16,7 +16,7 @@ _CHANNELS, _BLOCKS = (16, 32, 64), 3
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions and what goes past them: a 1 x 1 convolution where the shape changes (option B)."""
+    """Two convolutions and a skip connection: a 1 x 1 convolution where the shape changes (option B)."""
 
     def __init__(self, inputs: int, channels: int, stride: int, norm: str) -> None:
         super().__init__()

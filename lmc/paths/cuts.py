@@ -87,7 +87,7 @@ def _alone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def captured(
     module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, points: Iterable[Point]
 ) -> dict[Point, list[Tensor]]:
-    """What every run of a stack has at some points in evaluation mode, (B, ...) a run."""
+    """What every run of a stack has at some points in evaluation mode, (B, ...) per run."""
     capture = list(points)
     with evaluating(module):
         seen = [forward(module, part, inputs, capture=capture)[1] for _, part in portions(tensors)]
@@ -99,7 +99,7 @@ def decides(
 ) -> bool:
     """Whether ``end`` depends on ``start`` alone: it stays when the inputs change and ``start`` does not.
 
-    Decided on these weights and inputs: what goes past ``start`` and happens to be constant is not seen.
+    Decided on these weights and inputs: a constant skip connection around ``start`` is not noticed.
 
     Args:
         inputs: (B, *input_shape), a few.
@@ -116,7 +116,7 @@ def decides(
 def cuts(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> list[Cut]:
     """Every cut between layers in order, the last place before the next layer; not the outputs themselves.
 
-    Layers that something goes past, as in a residual block, end together where it comes back.
+    Layers that a skip connection bypasses, as in a residual block, end together where it joins again.
 
     Args:
         inputs: (B, *input_shape), a few.

@@ -17,13 +17,13 @@ Losses = Callable[[Tensor, Tensor], Tensor]
 
 
 class RowsOfStack(Protocol):
-    """A stack (K, ...) of which some runs at a time are asked for: a tensor, or what computes its rows."""
+    """A stack (K, ...) that is read some runs at a time: a tensor, or an object that computes its rows."""
 
     def __getitem__(self, runs: slice, /) -> Tensor: ...
 
 
 Replacements = Callable[[Tensor], Mapping[str | Point, RowsOfStack]]
-"""From a batch (B, ...), what stands in at modules or points, (K, B, ...): not computed run by run."""
+"""From a batch (B, ...), the tensors (K, B, ...) that replace outputs of modules or tensors at points."""
 
 
 def evaluate(
@@ -64,9 +64,9 @@ def evaluate(
 
 
 def activation_size(module: nn.Module, example: Tensor) -> int:
-    """Roughly the numbers one sample occupies on its way: itself, and what every layer makes of it.
+    """Roughly how many numbers one sample needs in a forward pass: its own, and every layer's output.
 
-    Measured by running it, as maps shrink on their way.
+    Measured in a forward pass, as the size of maps changes from layer to layer.
 
     Args:
         example: (1, *input_shape).

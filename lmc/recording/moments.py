@@ -1,8 +1,8 @@
-"""One pass over the data, kept as moments (DESIGN 3.3).
+"""One pass over the data, kept as moments.
 
 Counts, means, variances, covariances and cross-covariances of any layer's inputs or outputs, in float64
 and in memory that does not depend on the number of samples. Batches are combined about their own means,
-so that a large mean costs no digits.
+so that a large mean loses no digits.
 """
 
 from __future__ import annotations

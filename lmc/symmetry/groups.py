@@ -79,7 +79,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Fixed:
-    """An axis that cannot be permuted, and the operation that says so."""
+    """An axis that cannot be permuted, and the operation that prevents it."""
 
     tensor: str
     axis: int
@@ -100,7 +100,7 @@ class Groups:
         return len(self.groups)
 
     def identity(self) -> dict[str, Tensor]:
-        """The permutation that moves nothing, per group (n,) int64."""
+        """The identity permutation of every group, (n,) int64."""
         return {group.name: torch.arange(group.size) for group in self}
 
 
@@ -146,7 +146,7 @@ def _check_families(chosen: Iterable[tuple[Group, Tensor]]) -> None:
     for group, permutation in chosen:
         own = permutation.view(group.blocks, -1)[:, 0].cpu() // group.block
         if not torch.equal(blocks.setdefault(group.family or group.name, own), own):
-            raise LmcError(f"group {group.name}: moves its blocks otherwise than its family {group.family}")
+            raise LmcError(f"group {group.name}: moves its blocks differently from its family {group.family}")
 
 
 def _along(tensor: Tensor, place: Axis, permutation: Tensor) -> Tensor:

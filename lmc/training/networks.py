@@ -1,4 +1,4 @@
-"""A stack of networks as leaves to train, and its loss on batches (DESIGN 8).
+"""A stack of networks as leaves to train, and its loss on batches.
 
 The weight of a linear layer is kept input-major, (K, in, out), that of a convolution channels last, and
 handed to the network as a view of its own shape: autograd's gradient then has the leaf's own layout,
@@ -85,7 +85,7 @@ def batch_loss(
 
     Args:
         losses, correct: outputs (K, B, ...) and targets to (K, B).
-        noise_seeds: one seed a run for random operations and augmentation. They draw from (seed, epoch,
+        noise_seeds: one seed per run for random operations and augmentation. They draw from (seed, epoch,
             step), so a resumed run draws what it would have drawn. Only one run at a time can have random
             operations; augmentation is each run's own.
         augment: from a run's inputs (B, ...) and a generator to others.

@@ -1,4 +1,4 @@
-"""Variants: what of a model is fixed. A builder looks at a model and returns its Constraint."""
+"""Variants: which part of a model is fixed. A builder looks at a model and returns its Constraint."""
 
 from __future__ import annotations
 

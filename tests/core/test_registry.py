@@ -139,10 +139,10 @@ def test_values_take_the_type_they_mean(given, bound):
         ({"share": 1.5}, ["group.share=1.5: should be less than or equal to 1"]),
         ({"share": float("nan")}, ["group.share=nan"]),
         ({"shares": [0.5, -1]}, ["should be greater than or equal to 0"]),
-        ({"needed": True}, ["group.needed=True: expected a whole number, not a truth value"]),
-        ({"scale": False}, ["group.scale=False", "not a truth value"]),
-        ({"scale": [1.0, True]}, ["group.scale=[1.0, True]", "not a truth value"]),
-        ({"word": True}, ["not a truth value"]),
+        ({"needed": True}, ["group.needed=True: expected a whole number, got true/false"]),
+        ({"scale": False}, ["group.scale=False", "got true/false"]),
+        ({"scale": [1.0, True]}, ["group.scale=[1.0, True]", "got true/false"]),
+        ({"word": True}, ["got true/false"]),
     ],
 )
 def test_a_fault_is_named_with_what_would_be_right(given, texts):

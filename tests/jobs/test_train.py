@@ -18,7 +18,6 @@ import lmc.jobs.train as job
 from lmc import api
 from lmc.core.errors import Interrupted, LmcError, OutputError, RunReferenceError, SettingError
 from lmc.jobs import run
-from lmc.store import files
 
 from .conftest import tiny, train
 
@@ -323,7 +322,7 @@ def test_a_full_disk_fails_the_job_and_leaves_whole_files(
         real(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "replace", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(OutputError, match="No space left on device"):
             train(seeds=2)
     assert not list(outputs.rglob("*.part"))
