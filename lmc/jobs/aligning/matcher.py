@@ -38,6 +38,10 @@ class Matcher:
         """What it declares by the types of its parameters."""
         return Needs.of(self.choice.builder, self.choice.settings)
 
+    def with_settings(self, **changed: Any) -> Matcher:
+        """The same matcher, some of its settings changed."""
+        return Matcher.bind({"name": self.choice.name, **self.choice.settings, **changed})
+
     @property
     def content(self) -> dict[str, Any]:
         """Everything that its permutations depend on beside the runs."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lmc import symmetry
+from lmc import paths, symmetry
 from lmc.core.errors import SettingError
 from lmc.data import Dataset, Split
 from lmc.jobs.aligning.lineup import Lineup
@@ -39,16 +39,25 @@ class Aligned:
         network, device = lineup.network.to(lineup.device), lineup.device
         return cls(which, network, lineup.dataset, _on(lineup.states[a], device), _on(state, device))
 
-    @property
-    def splits(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """The splits that have samples, as (inputs, targets)."""
-        splits = self.dataset.splits.items()
-        return {name: (split.inputs, split.targets) for name, split in splits if len(split)}
+    def scene(
+        self, alphas: Sequence[float], restatistics: bool | None = None, splits: Sequence[str] | None = None
+    ) -> paths.Scene:
+        """The straight way from A to B on the splits that have samples, or on some of these.
 
-    def statistics(self, restatistics: bool | None) -> Tensor | None:
-        """Training inputs from which to re-estimate BatchNorm statistics; None where that is not wanted."""
+        Args:
+            restatistics: whether BatchNorm statistics are re-estimated; None means: where there are any.
+        """
         again = bool(batch_norms(self.network)) if restatistics is None else restatistics
-        return self.dataset.train.inputs if again else None
+        task, there = self.dataset.task, self.dataset.splits.items()
+        chosen = {
+            name: (split.inputs, split.targets)
+            for name, split in there
+            if len(split) and (splits is None or name in splits)
+        }
+        statistics = self.dataset.train.inputs if again else None
+        return paths.Scene(
+            self.network, self.a, self.b, alphas, chosen, task.losses, task.correct, statistics
+        )
 
 
 def each_aligned(lineups: Iterable[Lineup], matchers: Sequence[Matcher]) -> Iterator[Aligned]:
