@@ -78,7 +78,8 @@ class Command(typer.core.TyperCommand):
 
 def start(context: typer.Context) -> int:
     """Hand what Typer read to the dispatcher."""
-    from .dispatch import Request, carry_out
+    from .dispatch import carry_out
+    from .job import Request
 
     given = dict(context.params)
     flags = {flag: bool(given.pop(flag)) for flag in FLAGS if flag in given}

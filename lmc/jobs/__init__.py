@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from lmc.jobs.protocol.outcome import Outcome, Silent, Talk
+from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.settings import COMMANDS, Common, compose, unfold
+from lmc.jobs.protocol.talk import Silent, Talk
 
 MODULES = {"list": "listing", "import": "import_", "check": "checking"}
 PUBLISHED = ("train", "predict")

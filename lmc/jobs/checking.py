@@ -21,9 +21,10 @@ from lmc.jobs.opening.data import use_device
 from lmc.jobs.opening.folders import job_folder
 from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.path import alpha_list, barrier_table, scan_aligned
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome, Summary
 from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
 from lmc.jobs.protocol.settings import Check
+from lmc.jobs.protocol.talk import Talk
 from lmc.store import results
 from lmc.store.files import check_writable
 
@@ -63,7 +64,9 @@ def run(settings: Check, talk: Talk) -> Outcome:
     tables["barrier"] = barrier_table(tables["path"])
     tables["check"], shown = _judge(settings, tables, gained)
     results.write(folder, record, tables)
-    return Outcome("check", tables, (str(folder),), tuple(shown), (str(folder),))
+    return Outcome(
+        main="check", tables=tables, references=(str(folder),), summaries=tuple(shown), files=(str(folder),)
+    )
 
 
 def chance(dataset: Dataset, split: str) -> float:

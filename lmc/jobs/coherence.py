@@ -14,8 +14,9 @@ from lmc.costs import anisotropy, bound
 from lmc.jobs.measuring.layers import Layer, layer_row, open_layers
 from lmc.jobs.opening.folders import job_folder
 from lmc.jobs.opening.runs import Opened
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome, Summary
 from lmc.jobs.protocol.settings import Coherence
+from lmc.jobs.protocol.talk import Talk
 from lmc.store import results
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def run(settings: Coherence, talk: Talk) -> Outcome:
             try:
                 found = slot_anisotropy(layer)
             except LmcError as error:
-                talk.say(f"warning: {opened.run.reference}, {layer.name}: undefined, {error}")
+                talk.warn(f"{opened.run.reference}, {layer.name}: undefined, {error}")
                 parts["layer"].append(frame("layer", [layer_row(opened, layer)]))
                 continue
             row = layer_row(
@@ -48,7 +49,13 @@ def run(settings: Coherence, talk: Talk) -> Outcome:
     tables = {kind: concatenate(kind, found) for kind, found in parts.items()}
     folder, record = job_folder("coherence", settings, runs)
     results.write(folder, record, tables)
-    return Outcome("layer", tables, (str(folder),), (_summary(tables),), (str(folder),))
+    return Outcome(
+        main="layer",
+        tables=tables,
+        references=(str(folder),),
+        summaries=(_summary(tables),),
+        files=(str(folder),),
+    )
 
 
 def slot_anisotropy(layer: Layer) -> Tensor:

@@ -18,8 +18,9 @@ from lmc.jobs.measuring.layers import Layer, layer_row, mixed_layers, off_diagon
 from lmc.jobs.measuring.norms import activation_after, fixed_norm
 from lmc.jobs.opening.folders import job_folder
 from lmc.jobs.opening.runs import Opened
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome, Summary
 from lmc.jobs.protocol.settings import Cost
+from lmc.jobs.protocol.talk import Talk
 from lmc.matching.identifiability import SwapCost, admissible, identifiable
 from lmc.models.stack import Point
 from lmc.recording import sample
@@ -51,12 +52,12 @@ def run(settings: Cost, talk: Talk) -> Outcome:
                     )
                 layer.subspace  # noqa: B018
             except LmcError as error:
-                talk.say(f"warning: {opened.run.reference}, {layer.name}: undefined, {error}")
+                talk.warn(f"{opened.run.reference}, {layer.name}: undefined, {error}")
                 parts["layer"].append(frame("layer", [layer_row(opened, layer)]))
                 continue
             if layer.moments.count < layer.weight.shape[1]:
-                talk.say(
-                    f"warning: {layer.name}: {layer.moments.count} samples for {layer.weight.shape[1]} "
+                talk.warn(
+                    f"{layer.name}: {layer.moments.count} samples for {layer.weight.shape[1]} "
                     "inputs, so the subspace is that of the sample"
                 )
             work = _Work(opened, network, dataset.train.inputs.to(device), layer, settings, talk)
@@ -72,7 +73,13 @@ def run(settings: Cost, talk: Talk) -> Outcome:
     if drawn is not None:
         save(drawn, folder / "cost.png")
     files = (str(folder / "cost.png"), str(folder)) if drawn is not None else (str(folder),)
-    return Outcome("layer", tables, (str(folder),), (_summary(verdicts, tables["layer"]),), files)
+    return Outcome(
+        main="layer",
+        tables=tables,
+        references=(str(folder),),
+        summaries=(_summary(verdicts, tables["layer"]),),
+        files=files,
+    )
 
 
 def _check_memory(layers: dict[str, Layer], settings: Cost) -> None:

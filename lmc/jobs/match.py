@@ -17,9 +17,10 @@ from lmc.jobs.opening.folders import job_folder
 from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.opening.runs import pair_columns
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome, Summary
 from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
 from lmc.jobs.protocol.settings import Match
+from lmc.jobs.protocol.talk import Talk
 from lmc.matching.blocks import reachable
 from lmc.matching.identifiability import admissible, identifiable, margins, mutual, objectives
 from lmc.matching.similarity import constant
@@ -63,7 +64,9 @@ def run(settings: Match, talk: Talk) -> Outcome:
     joined = {kind: concatenate(kind, parts) for kind, parts in tables.items()}
     results.write(folder, record, joined, {"permutations": permutations})
     shown = [*summaries(joined["match"]), *([_tau_summary(joined["tau"])] if settings.sensitivity else [])]
-    return Outcome("match", joined, (str(folder),), tuple(shown), (str(folder),))
+    return Outcome(
+        main="match", tables=joined, references=(str(folder),), summaries=tuple(shown), files=(str(folder),)
+    )
 
 
 def match_tables(lineup: Lineup) -> dict[str, pd.DataFrame]:

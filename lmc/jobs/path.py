@@ -24,9 +24,10 @@ from lmc.jobs.measuring.representations import summaries as representation_summa
 from lmc.jobs.opening.data import use_device
 from lmc.jobs.opening.folders import job_folder
 from lmc.jobs.opening.pairs import pair_sets
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome, Summary
 from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
 from lmc.jobs.protocol.settings import Path
+from lmc.jobs.protocol.talk import Talk
 from lmc.store import results
 from lmc.store.files import check_writable
 
@@ -107,7 +108,7 @@ def _finish(
     for name, each in drawn.items():
         save(each, folder / f"{name}.png")
     files = (*(str(folder / f"{name}.png") for name in drawn), str(folder))
-    return Outcome(main, tables, (str(folder),), tuple(shown), files)
+    return Outcome(main=main, tables=tables, references=(str(folder),), summaries=tuple(shown), files=files)
 
 
 def unaligned_and(matcher: Matcher) -> list[Matcher]:

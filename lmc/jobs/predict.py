@@ -15,8 +15,9 @@ from lmc.jobs.coherence import slot_anisotropy
 from lmc.jobs.measuring.layers import Layer, chosen_layers, off_diagonal, record_layers
 from lmc.jobs.opening.data import use_device
 from lmc.jobs.planning.plan import Plan, untrained
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome, Summary
 from lmc.jobs.protocol.settings import Predict
+from lmc.jobs.protocol.talk import Talk
 from lmc.matching.identifiability import admissible, identifiable
 from lmc.models.stack import stack_states
 from lmc.store import files, results
@@ -33,7 +34,11 @@ def run(settings: Predict, talk: Talk) -> Outcome:
     files.check_writable(folder)
     results.write(folder, {"command": "predict", **plan.record}, {"prediction": table})
     return Outcome(
-        "prediction", {"prediction": table}, (str(folder),), (_summary(plan, table),), (str(folder),)
+        main="prediction",
+        tables={"prediction": table},
+        references=(str(folder),),
+        summaries=(_summary(plan, table),),
+        files=(str(folder),),
     )
 
 
@@ -51,7 +56,7 @@ def predict(plan: Plan, settings: Predict, talk: Talk) -> pd.DataFrame:
         try:
             drawn = [_measure(found[run, name], settings) for run in range(len(plan.seeds))]
         except LmcError as error:
-            talk.say(f"warning: {name}: undefined, {error}")
+            talk.warn(f"{name}: undefined, {error}")
             drawn = []
         means = {key: sum(each[key] for each in drawn) / len(drawn) for key in (drawn[0] if drawn else ())}
         rows.append({"experiment": plan.experiment.name, "layer": name, **means})

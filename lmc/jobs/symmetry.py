@@ -14,8 +14,9 @@ from lmc.core.tables import concatenate, frame
 from lmc.jobs.opening.data import load_data
 from lmc.jobs.opening.runs import open_runs
 from lmc.jobs.protocol import choices
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome, Summary
 from lmc.jobs.protocol.settings import Symmetry
+from lmc.jobs.protocol.talk import Talk
 from lmc.symmetry import Group, Groups
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def run(settings: Symmetry, talk: Talk) -> Outcome:
         )
         shown += _summaries(name, groups)
     tables = {kind: concatenate(kind, found) for kind, found in parts.items()}
-    return Outcome("symmetry", tables, tuple(tables["symmetry"]["group"]), tuple(shown))
+    return Outcome(
+        main="symmetry", tables=tables, references=tuple(tables["symmetry"]["group"]), summaries=tuple(shown)
+    )
 
 
 def _networks(settings: Symmetry) -> Iterator[tuple[str, nn.Module, Tensor]]:

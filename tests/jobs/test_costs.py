@@ -172,7 +172,7 @@ def test_layers_of_constant_inputs_are_reported_and_the_others_go_on(runs: Path)
             said.append(text)
 
         def progress(self, title: str, total: int) -> object:
-            from lmc.jobs.protocol.outcome import Silent
+            from lmc.jobs.protocol.talk import Silent
 
             return Silent().progress(title, total)
 

@@ -16,7 +16,7 @@ from lmc.data import Dataset
 from lmc.jobs.measuring.layers import Layer, has_costs, is_mixed, record_layers
 from lmc.jobs.opening.folders import Choice
 from lmc.jobs.opening.runs import Opened
-from lmc.jobs.protocol.outcome import Talk
+from lmc.jobs.protocol.talk import Talk
 from lmc.matching.identifiability import SwapCost, total
 from lmc.matching.similarity import SIMILARITIES
 from lmc.models.stack import State, stack_states
@@ -165,7 +165,7 @@ class Lineup:
             try:
                 costs.append(total(group.size, [self._layer_cost(index, group, layer) for layer in costed]))
             except LmcError as error:
-                self.talk.say(f"warning: {opened.run.reference}, {group.name}: no norm costs, {error}")
+                self.talk.warn(f"{opened.run.reference}, {group.name}: no norm costs, {error}")
                 return None
         return costs
 

@@ -16,8 +16,8 @@ from lmc.costs import Subspace, principal_subspace, realisation_cost, ridge_cost
 from lmc.data import Dataset
 from lmc.jobs.opening.data import use_device
 from lmc.jobs.opening.runs import Opened, open_runs
-from lmc.jobs.protocol.outcome import Talk
 from lmc.jobs.protocol.settings import Layerwise
+from lmc.jobs.protocol.talk import Talk
 from lmc.matching.identifiability import SwapCost
 from lmc.models.stack import Point, State
 from lmc.recording import Moments, record
