@@ -26,11 +26,12 @@ def hydra_for(command: str) -> Hydra:
 
     from lmc.jobs.protocol.settings import COMMANDS
 
-    from .schema import schema_of
+    from .schema import defaults_list, schema_of
 
     store = ConfigStore.instance()
     for name in COMMANDS:
         store.store(name=name, node=schema_of(name), group="schema")
+        store.store(name=name, node={"defaults": defaults_list(name)})
     GlobalHydra.instance().clear()
     initialize_config_module("lmc.conf", job_name=command, version_base="1.3")
     hydra = GlobalHydra.instance().hydra
