@@ -12,7 +12,8 @@ from lmc.jobs.measuring.pairwise import measure_pairs
 from lmc.jobs.measuring.paths.line import Line
 from lmc.jobs.measuring.verdicts import check_table, constant_losses, judged
 from lmc.jobs.opening.job import open_pairs
-from lmc.jobs.protocol.outcome import Outcome, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import Check
 
 

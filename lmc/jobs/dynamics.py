@@ -21,8 +21,9 @@ from lmc.jobs.opening.data import use_device
 from lmc.jobs.opening.folders import job_folder
 from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair, unaligned_and
-from lmc.jobs.protocol.outcome import Bar, Outcome, Talk
+from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.settings import Dynamics
+from lmc.jobs.protocol.talk import Bar, Talk
 from lmc.jobs.reporting.trend_summary import summaries
 from lmc.jobs.train import free_memory
 from lmc.models.stack import batch_norms
@@ -54,7 +55,13 @@ def run(settings: Dynamics, talk: Talk) -> Outcome:
     for each, file in zip(drawn.values(), files, strict=True):
         save(each, file)
     written = tuple(map(str, [*files, folder]))
-    return Outcome(main, tables, (str(folder),), tuple(summaries(tables, split)), written)
+    return Outcome(
+        main=main,
+        tables=tables,
+        references=(str(folder),),
+        summaries=tuple(summaries(tables, split)),
+        files=written,
+    )
 
 
 def measured(works: Sequence[Work], talk: Talk) -> dict[str, pd.DataFrame]:
@@ -177,5 +184,5 @@ class Work:
         except LmcError as error:
             if self.matcher.choice.name != "none" or set(self.settings.measures) == {"objective"}:
                 raise
-            self.talk.say(f"warning: {lineup.runs[0].run.experiment.name}: no matching objective, {error}")
+            self.talk.warn(f"{lineup.runs[0].run.experiment.name}: no matching objective, {error}")
             return Groups(())

@@ -17,8 +17,10 @@ from lmc.core.tables import concatenate, frame
 from lmc.jobs.listing import run_row
 from lmc.jobs.opening.data import use_device
 from lmc.jobs.planning.plan import Plan, untrained
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Import
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.train import summary
 from lmc.models.stack import stack_states, state_of
 from lmc.recording import evaluate
@@ -67,7 +69,7 @@ def run(settings: Import, talk: Talk) -> Outcome:
             talk.say(note)
         same = [each for each in sources[:number] if each.fitted.digest == source.fitted.digest]
         if same:
-            talk.say(f"warning: {source.checkpoint.path}: the same weights as {same[0].checkpoint.path}")
+            talk.warn(f"{source.checkpoint.path}: the same weights as {same[0].checkpoint.path}")
     runs = [experiment.run(seed) for seed in range(len(sources))]
     pending = [seed for seed, each in enumerate(runs) if settings.force or not _is_stored(each)]
     if settings.dry_run:
@@ -90,7 +92,12 @@ def run(settings: Import, talk: Talk) -> Outcome:
     shown = summary(experiment.name, table)
     shown.table.insert(1, "file", [str(source.checkpoint.path) for source in sources])
     history = concatenate("history", [each.history() for each in runs])
-    return Outcome("run", {"run": table, "history": history}, (experiment.name,), (shown,))
+    return Outcome(
+        main="run",
+        tables={"run": table, "history": history},
+        references=(experiment.name,),
+        summaries=(shown,),
+    )
 
 
 def _checked(settings: Import) -> tuple[Plan, list[_Source]]:
@@ -228,5 +235,8 @@ def _dry_run(
     shown = pd.DataFrame(rows).rename(columns={"key": "", "value": " "})
     notes = ("nothing was written",)
     return Outcome(
-        "setting", {"setting": table}, (experiment.name,), (Summary(experiment.name, shown, notes),)
+        main="setting",
+        tables={"setting": table},
+        references=(experiment.name,),
+        summaries=(Summary(experiment.name, shown, notes),),
     )

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lmc.core.tables import frame
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import List, outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.store.experiments import Run, experiments
 from lmc.store.references import resolve
 
@@ -46,7 +48,7 @@ def run(settings: List, talk: Talk) -> Outcome:
         talk.say(f"nothing is stored under {outputs}; lmc train makes runs")
     summary = Summary(f"{outputs}", pd.DataFrame(rows))
     names = tuple(dict.fromkeys(table["experiment"]))
-    return Outcome("run", {"run": table}, names, (summary,) if rows else ())
+    return Outcome(main="run", tables={"run": table}, references=names, summaries=(summary,) if rows else ())
 
 
 def run_row(run: Run) -> dict[str, Any]:

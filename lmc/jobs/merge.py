@@ -16,8 +16,10 @@ from lmc.jobs.listing import run_row
 from lmc.jobs.opening.data import use_device
 from lmc.jobs.opening.folders import Choice
 from lmc.jobs.opening.runs import Opened, check_comparable, open_runs
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Merge, outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.train import summary
 from lmc.merging import Material, Merged
 from lmc.models.stack import State, batch_norms
@@ -63,7 +65,10 @@ def run(settings: Merge, talk: Talk) -> Outcome:
     material = Material(states, lineup.network, dataset.train.inputs, common, again, device, talk.progress)
     merged = merger.builder(material, **merger.settings)
     for note in merged.notes:
-        talk.say(note)
+        if note.startswith("warning: "):
+            talk.warn(note.removeprefix("warning: "))
+        else:
+            talk.say(note)
     if again:
         merged = _restated(merged, lineup)
     identity = lineup.groups.identity()
@@ -188,7 +193,7 @@ def _outcome(target: Run) -> Outcome:
     if _price(target).is_file():
         tables["projection"] = files.read_table(_price(target))
         summaries.append(_comparison(tables["projection"]))
-    return Outcome("history", tables, (name,), tuple(summaries))
+    return Outcome(main="history", tables=tables, references=(name,), summaries=tuple(summaries))
 
 
 def _comparison(table: pd.DataFrame) -> Summary:

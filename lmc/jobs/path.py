@@ -10,7 +10,8 @@ from lmc.jobs.measuring.gaps import Gap
 from lmc.jobs.measuring.pairwise import PairMeasure, measure_pairs
 from lmc.jobs.measuring.paths import PATHS
 from lmc.jobs.opening.job import open_pairs
-from lmc.jobs.protocol.outcome import Outcome, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import Path
 
 

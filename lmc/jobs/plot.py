@@ -9,8 +9,10 @@ from lmc.core.registry import unknown
 from lmc.core.tables import frame
 from lmc.figures import FIGURES
 from lmc.figures.writing import SUFFIXES, save
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Plot, outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.selection import Chosen, drawn, for_figure, where_faults
 from lmc.jobs.table import MADE_BY
 from lmc.store.files import check_file
@@ -52,4 +54,10 @@ def run(settings: Plot, talk: Talk) -> Outcome:
         ],
     )
     summary = Summary(f"{file}: {kind.title[0].lower()}{kind.title[1:]}", made[["experiment", "rows"]])
-    return Outcome("figure", {"figure": made}, (str(file),), (summary,), (str(file),))
+    return Outcome(
+        main="figure",
+        tables={"figure": made},
+        references=(str(file),),
+        summaries=(summary,),
+        files=(str(file),),
+    )

@@ -9,8 +9,10 @@ from pathlib import Path
 from lmc.core.errors import LmcError, RunReferenceError
 from lmc.core.tables import frame
 from lmc.jobs.listing import run_row
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Remove, outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.store import files
 from lmc.store.experiments import KINDS, Run
 from lmc.store.references import resolve
@@ -52,7 +54,12 @@ def run(settings: Remove, talk: Talk) -> Outcome:
         {"run": [each.reference for each in runs], "MB": [f"{size:.1f}" for size in table["megabytes"]]}
     )
     title = "would be removed" if settings.dry_run else "removed"
-    return Outcome("run", {"run": table}, tuple(each.reference for each in runs), (Summary(title, shown),))
+    return Outcome(
+        main="run",
+        tables={"run": table},
+        references=tuple(each.reference for each in runs),
+        summaries=(Summary(title, shown),),
+    )
 
 
 def _dependents(outputs: Path, runs: list[Run]) -> list[str]:

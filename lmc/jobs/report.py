@@ -28,8 +28,10 @@ from lmc.figures.report import (
     write,
 )
 from lmc.jobs.listing import run_row
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Report, outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting import commands as repeat
 from lmc.jobs.reporting import findings
 from lmc.jobs.reporting.selection import Chosen, drawn, for_figure, short_names
@@ -65,7 +67,9 @@ def run(settings: Report, talk: Talk) -> Outcome:
     table = stored.runs
     names = list(dict.fromkeys(table["experiment"]))
     summary = Summary(f"{file}", stored.summary(), (f"{len(names)} experiments, {len(table)} runs",))
-    return Outcome("run", {"run": table}, (str(file),), (summary,), (str(file),))
+    return Outcome(
+        main="run", tables={"run": table}, references=(str(file),), summaries=(summary,), files=(str(file),)
+    )
 
 
 class _Stored:
@@ -93,7 +97,7 @@ class _Stored:
         if text in [problem.text for problem in self.problems]:
             return
         self.problems.append(Problem(text))
-        self.talk.say(f"warning: {text}")
+        self.talk.warn(text)
 
     def page(self, references: Sequence[str]) -> Page:
         """The page, in the order in which it is read."""

@@ -11,8 +11,10 @@ from lmc.core.tables import frame
 from lmc.figures.writing import save
 from lmc.jobs.planning.plan import Plan, make_plan
 from lmc.jobs.protocol.experiments import cases, merged, names, read, resize
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Reproduce, Train, compose, outputs_folder, seed_list
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies import MEASURES
 from lmc.jobs.studies.claims import Verdict, judge
 from lmc.jobs.studies.measured import Quantities
@@ -66,7 +68,11 @@ def run(settings: Reproduce, talk: Talk) -> Outcome:
     figure = folder / f"{name}.png"
     save(measured.figure, figure)
     return Outcome(
-        "claim", tables, (str(folder),), (measured.summary, _claims(verdicts)), (str(figure), str(folder))
+        main="claim",
+        tables=tables,
+        references=(str(folder),),
+        summaries=(measured.summary, _claims(verdicts)),
+        files=(str(figure), str(folder)),
     )
 
 
@@ -94,7 +100,9 @@ def _listing(settings: Reproduce) -> Outcome:
         "lmc reproduce NAME size=tiny|small|full; lmc train experiment=NAME/CASE trains one case as published"
     )
     summary = Summary(f"named experiments, size={settings.size}", shown, (note,))
-    return Outcome("experiment", {"experiment": table}, tuple(names()), (summary,))
+    return Outcome(
+        main="experiment", tables={"experiment": table}, references=tuple(names()), summaries=(summary,)
+    )
 
 
 def _name(settings: Reproduce) -> str:

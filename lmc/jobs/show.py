@@ -9,8 +9,10 @@ from typing import Any
 from lmc.core.errors import RunReferenceError
 from lmc.core.tables import frame
 from lmc.jobs.listing import run_row
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Show, outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.store.references import Selection, flatten, resolve
 
 
@@ -30,7 +32,12 @@ def run(settings: Show, talk: Talk) -> Outcome:
             title = name if selection.whole else selection.runs[0].reference
             summaries.append(Summary(title, pd.DataFrame(found)))
     table = frame("setting", rows)
-    return Outcome("setting", {"setting": table}, tuple(settings.references), tuple(summaries))
+    return Outcome(
+        main="setting",
+        tables={"setting": table},
+        references=tuple(settings.references),
+        summaries=tuple(summaries),
+    )
 
 
 def _describe(selection: Selection) -> list[dict[str, str]]:

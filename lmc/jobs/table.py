@@ -10,8 +10,10 @@ from lmc.core.errors import SettingError, raise_together
 from lmc.core.registry import unknown
 from lmc.core.tables import TABLES
 from lmc.core.tabulation import Tabulated, tabulate
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Table, outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.selection import having, short_names, where_faults
 from lmc.store import results
 from lmc.store.references import resolve
@@ -72,7 +74,9 @@ def run(settings: Table, talk: Talk) -> Outcome:
         latest = narrow(results.collect(outputs, kind, names, latest=True))
         return tabulate(kind, latest, short_names([latest]))
 
-    return Outcome(kind, {kind: table}, (), (Summary(kind, table),), paper=paper)
+    return Outcome(
+        main=kind, tables={kind: table}, references=(), summaries=(Summary(kind, table),), paper=paper
+    )
 
 
 def _narrowing(kind: str, settings: Table, found: pd.DataFrame) -> Callable[[pd.DataFrame], pd.DataFrame]:

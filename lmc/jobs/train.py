@@ -17,8 +17,10 @@ from lmc.jobs.opening.data import use_device
 from lmc.jobs.planning.plan import Plan, make_plan
 from lmc.jobs.planning.stack import Member, TrainingStack, memory_of_run
 from lmc.jobs.planning.stopping import stoppable
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Train
+from lmc.jobs.protocol.talk import Talk
 from lmc.store.files import check_writable
 
 if TYPE_CHECKING:
@@ -33,10 +35,10 @@ def run(settings: Train, talk: Talk) -> Outcome:
     train([plan], talk)
     table = run_table([plan])
     return Outcome(
-        "run",
-        {"run": table, "history": _history([plan])},
-        plan.references(),
-        (summary(plan.experiment.name, table),),
+        main="run",
+        tables={"run": table, "history": _history([plan])},
+        references=plan.references(),
+        summaries=(summary(plan.experiment.name, table),),
         objective=float(table["val_loss"].mean()),
     )
 
@@ -181,8 +183,8 @@ def _dry_run(plan: Plan, talk: Talk) -> Outcome:
     table = frame("setting", [{"experiment": plan.experiment.name, **row} for row in rows])
     shown = pd.DataFrame(rows).rename(columns={"key": "", "value": " "})
     return Outcome(
-        "setting",
-        {"setting": table},
-        plan.references(),
-        (Summary(plan.experiment.name, shown, ("nothing was written",)),),
+        main="setting",
+        tables={"setting": table},
+        references=plan.references(),
+        summaries=(Summary(plan.experiment.name, shown, ("nothing was written",)),),
     )

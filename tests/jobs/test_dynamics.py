@@ -15,7 +15,7 @@ from lmc.figures import dynamics as figure
 from lmc.figures import objective
 from lmc.figures.series import over_epochs, series
 from lmc.jobs import run
-from lmc.jobs.protocol.outcome import Silent
+from lmc.jobs.protocol.talk import Silent
 
 from .conftest import train
 

@@ -14,7 +14,7 @@ import lmc.jobs
 from lmc import api, symmetry
 from lmc.core.errors import MismatchError, SettingError
 from lmc.core.tables import columns
-from lmc.jobs.protocol.outcome import Silent
+from lmc.jobs.protocol.talk import Silent
 
 from .conftest import train
 

@@ -14,7 +14,7 @@ from lmc.core.seeds import generator
 from lmc.costs import CostedLayer, SwapCost, has_costs, record_layers
 from lmc.costs.layer import is_mixed, owned_rows
 from lmc.costs.swap import total
-from lmc.jobs.protocol.outcome import Talk
+from lmc.jobs.protocol.talk import Talk
 from lmc.matching import Needs
 from lmc.matching.similarity import SIMILARITIES, constant
 from lmc.models.stack import State
@@ -115,7 +115,7 @@ class Measured:
                 parts = [_of_group(layers[run, layer], group, needs) for layer in costed]
                 costs.append(total(group.size, parts))
             except LmcError as error:
-                self.talk.say(f"warning: {reference}, {group.name}: no norm costs, {error}")
+                self.talk.warn(f"{reference}, {group.name}: no norm costs, {error}")
                 return None
         return costs
 

@@ -16,9 +16,10 @@ from lmc import symmetry
 from lmc.data import Dataset
 from lmc.jobs.aligning.evidence import Measured
 from lmc.jobs.aligning.matcher import Matcher
+from lmc.jobs.opening.job import Job
 from lmc.jobs.opening.pairs import PairSet
 from lmc.jobs.opening.runs import Opened
-from lmc.jobs.protocol.outcome import Talk
+from lmc.jobs.protocol.talk import Talk
 from lmc.matching import Evidence, Matching, Needs
 from lmc.models.stack import State, stack_states
 from lmc.store import matchings
@@ -148,7 +149,7 @@ class Lineup:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def line_up(pairs: PairSet, device: torch.device, talk: Talk, outputs: Path | None = None) -> Lineup:
-    """The runs of a set, ready to be matched."""
+def line_up(pairs: PairSet, job: Job) -> Lineup:
+    """The runs of a set of a job's, ready to be matched."""
     network = pairs.runs[0].network(pairs.dataset)
-    return Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, device, talk, outputs)
+    return Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, job.device, job.talk, job.outputs)

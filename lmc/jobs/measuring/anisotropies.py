@@ -13,7 +13,7 @@ from lmc.core.tables import frame
 from lmc.costs import CostedLayer, anisotropy, bound
 from lmc.jobs.measuring.layers import Recorded, layer_row
 from lmc.jobs.measuring.pairwise import Tables
-from lmc.jobs.protocol.outcome import Talk
+from lmc.jobs.protocol.talk import Talk
 
 
 def slot_anisotropy(layer: CostedLayer) -> Tensor:
@@ -30,7 +30,7 @@ def coherence_tables(run: Recorded, deltas: Sequence[float], talk: Talk) -> Iter
         try:
             found = slot_anisotropy(layer)
         except LmcError as error:
-            talk.say(f"warning: {run.opened.run.reference}, {layer.name}: undefined, {error}")
+            talk.warn(f"{run.opened.run.reference}, {layer.name}: undefined, {error}")
             yield {"layer": frame("layer", [layer_row(run.opened, layer)])}
             continue
         mean, largest = float(found.mean()), float(found.max())

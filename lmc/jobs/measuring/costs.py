@@ -30,7 +30,7 @@ from lmc.costs import (
 from lmc.jobs.measuring.layers import Recorded, layer_row
 from lmc.jobs.measuring.pairwise import Tables
 from lmc.jobs.protocol.machine import free_memory
-from lmc.jobs.protocol.outcome import Talk
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import Cost
 from lmc.models.stack import Point
 from lmc.recording import sample
@@ -67,12 +67,11 @@ def cost_tables(run: Recorded, settings: Cost, talk: Talk) -> Iterator[tuple[Tab
                 raise LmcError("norm costs describe the linear part only, and sigma mixes what follows it")
             layer.check()
         except LmcError as error:
-            talk.say(f"warning: {run.opened.run.reference}, {layer.name}: undefined, {error}")
+            talk.warn(f"{run.opened.run.reference}, {layer.name}: undefined, {error}")
             yield {"layer": frame("layer", [layer_row(run.opened, layer)])}, []
             continue
         if layer.moments.count < layer.weight.shape[1]:
-            talk.say(
-                f"warning: {layer.name}: {layer.moments.count} samples for {layer.weight.shape[1]} "
+            talk.warn(f"{layer.name}: {layer.moments.count} samples for {layer.weight.shape[1]} "
                 "inputs, so the subspace is that of the sample"
             )
         work = _LayerCosts(run, layer, settings, talk)

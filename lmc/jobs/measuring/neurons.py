@@ -16,7 +16,7 @@ from lmc.jobs.aligning.pair import Aligned
 from lmc.jobs.measuring.layers import layer_row
 from lmc.jobs.measuring.paths.line import Line
 from lmc.jobs.opening.runs import pair_columns
-from lmc.jobs.protocol.outcome import Bar
+from lmc.jobs.protocol.talk import Bar
 from lmc.matching.blocks import reachable
 from lmc.matching.identifiability import margins, mutual, objectives
 from lmc.symmetry import Group

@@ -9,7 +9,7 @@ from lmc.core.errors import SettingError
 from lmc.core.tables import concatenate
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import Aligned
-from lmc.jobs.protocol.outcome import Bar
+from lmc.jobs.protocol.talk import Bar
 from lmc.summaries import Summary
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from lmc.costs import (
 from lmc.jobs.measuring.anisotropies import slot_anisotropy
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.protocol.machine import use_device
-from lmc.jobs.protocol.outcome import Talk
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import Predict
 from lmc.models.stack import stack_states
 
@@ -48,7 +48,7 @@ def predict(plan: Plan, settings: Predict, talk: Talk) -> pd.DataFrame:
         try:
             drawn = [_measure(found[run, name], settings) for run in range(len(plan.seeds))]
         except LmcError as error:
-            talk.say(f"warning: {name}: undefined, {error}")
+            talk.warn(f"{name}: undefined, {error}")
             drawn = []
         means = {key: sum(each[key] for each in drawn) / len(drawn) for key in (drawn[0] if drawn else ())}
         rows.append({"experiment": plan.experiment.name, "layer": name, **means})

@@ -51,6 +51,9 @@ def job_folder(
         chosen: the bound choice of each settings group.
     """
     usual = dataclasses.asdict(type(settings)())
+    if not chosen:
+        groups_given = {key: value for key, value in dataclasses.asdict(settings).items() if isinstance(value, dict)}
+        chosen = {key: Choice.bind(key, value) for key, value in groups_given.items() if "name" in value}
     given = {key: value for key, value in dataclasses.asdict(settings).items() if key not in _ELSEWHERE}
     plain = {key: value for key, value in given.items() if key not in chosen}
     changed: dict[str, Any] = {}

@@ -14,7 +14,8 @@ from lmc.jobs.opening.folders import job_folder
 from lmc.jobs.opening.pairs import PairSet, pair_sets
 from lmc.jobs.opening.runs import Opened, open_runs
 from lmc.jobs.protocol.machine import use_device
-from lmc.jobs.protocol.outcome import Outcome, Talk
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import outputs_folder
 from lmc.store import matchings, results
 from lmc.store.files import check_writable

@@ -113,6 +113,11 @@ class Opened:
         """Experiment, seed, epoch: what identifies it in a table."""
         return self.run.experiment.name, self.run.seed, self.epoch
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns that say which run a row is about."""
+        return dict(zip(("experiment", "seed", "epoch"), self.key, strict=True))
+
 
 def pair_columns(a: Opened, b: Opened) -> dict[str, Any]:
     """The columns that say which pair a row is about."""

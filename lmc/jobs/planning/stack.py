@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lmc.core.tables import concatenate, frame
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Bar, Talk
+from lmc.jobs.protocol.talk import Bar, Talk
 from lmc.models.stack import State, is_convolutional, is_random, stack_states, unstack
 from lmc.recording import evaluate
 from lmc.recording.evaluation import activation_size
@@ -235,9 +235,7 @@ class _Keeper:
                 self._write_history(run)
                 member.run.write_info(status="diverged", diverged_at=epoch.number, seconds=self._elapsed())
                 (member.run.path / "state.safetensors").unlink(missing_ok=True)
-                self.talk.say(
-                    f"warning: {member.run.reference} diverged in epoch {epoch.number}: no finite loss"
-                )
+                self.talk.warn(f"{member.run.reference} diverged in epoch {epoch.number}: no finite loss")
         if stored:
             self._checkpoint(epoch.number)
         if time.monotonic() - self.saved > SAVE_EVERY:

@@ -13,8 +13,9 @@ from lmc.jobs.aligning.lineup import Lineup, Matcher
 from lmc.jobs.match import match_tables
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Bar, Summary, Talk
+from lmc.summaries import Summary
 from lmc.jobs.protocol.pairing import run_pairs
+from lmc.jobs.protocol.talk import Bar, Talk
 from lmc.jobs.studies.measured import Definition, Measured, Quantities, interval_note, lineup
 from lmc.jobs.studies.sweep import curves, rank_correlations
 from lmc.jobs.train import run_table

@@ -11,8 +11,9 @@ from lmc.figures import coherence as figure
 from lmc.jobs.aligning.lineup import Matcher
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Summary, Talk
+from lmc.summaries import Summary
 from lmc.jobs.protocol.pairing import run_pairs
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.measured import Definition, Measured, Quantities, lineup
 
 if TYPE_CHECKING:

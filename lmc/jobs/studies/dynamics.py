@@ -13,8 +13,9 @@ from lmc.jobs.dynamics import Work, measured
 from lmc.jobs.measuring.course import Course
 from lmc.jobs.opening.data import use_device
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Summary, Talk
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Dynamics, compose
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.measured import Definition, Measured, Quantities, interval_note, pair_set
 from lmc.jobs.train import run_table
 

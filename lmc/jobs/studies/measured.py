@@ -12,7 +12,8 @@ from lmc.jobs.opening.data import use_device
 from lmc.jobs.opening.pairs import PairSet, make_pairs
 from lmc.jobs.opening.runs import Opened
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Summary, Talk
+from lmc.summaries import Summary
+from lmc.jobs.protocol.talk import Talk
 
 if TYPE_CHECKING:
     import pandas as pd

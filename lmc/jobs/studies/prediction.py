@@ -12,8 +12,9 @@ from lmc.jobs.aligning.lineup import Matcher
 from lmc.jobs.match import match_tables
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.predict import predict
-from lmc.jobs.protocol.outcome import Summary, Talk
+from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Predict
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.measured import Definition, Measured, Quantities, interval_note, lineup
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from lmc.figures import costs as figure
 from lmc.jobs.aligning.lineup import Matcher
 from lmc.jobs.measuring.layers import layer_row, off_diagonal
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Summary, Talk
+from lmc.summaries import Summary
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.measured import Definition, Measured, Quantities, interval_note, lineup
 
 if TYPE_CHECKING:
