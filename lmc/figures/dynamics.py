@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmc.figures.series import BETWEEN, PREVIOUS, WHOLE, curves, series, shown
+from lmc.core.series import BETWEEN, PREVIOUS, WHOLE, series, shown
+from lmc.figures.series import curves
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from lmc.core.series import series
 from lmc.core.tables import frame
-from lmc.figures.series import curves, series
+from lmc.figures.series import curves
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from lmc.jobs.aligning.pair import each_aligned
 from lmc.jobs.measuring.gaps import Gap
 from lmc.jobs.measuring.judging import ALIGNED
 from lmc.jobs.measuring.neurons import all_match_tables
-from lmc.jobs.measuring.pairwise import measure_pairs
+from lmc.jobs.measuring.pairwise import PairMeasure, measure_pairs
 from lmc.jobs.measuring.paths.line import Line
 from lmc.jobs.measuring.verdicts import check_table, constant_losses, judged
 from lmc.jobs.opening.job import open_pairs
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import Check
+from lmc.jobs.protocol.talk import Talk
 
 
 def run(settings: Check, talk: Talk) -> Outcome:
@@ -22,7 +22,7 @@ def run(settings: Check, talk: Talk) -> Outcome:
 
     Tables ``check``, ``barrier``, ``match``, ``path`` and ``gap``, the last at alpha 1/2.
     """
-    measures = [Line(settings), Gap([0.5], settings.split)]
+    measures: list[PairMeasure] = [Line(settings), Gap([0.5], settings.split)]
     matchers = [Matcher.bind({"name": name}) for name in ALIGNED]
     job = open_pairs("check", settings, talk)
     lineups = [line_up(pairs, job) for pairs in job.sets]

@@ -11,8 +11,8 @@ from lmc.jobs.measuring.pairwise import PairMeasure, measure_pairs
 from lmc.jobs.measuring.paths import PATHS
 from lmc.jobs.opening.job import open_pairs
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import Path
+from lmc.jobs.protocol.talk import Talk
 
 
 def run(settings: Path, talk: Talk) -> Outcome:
@@ -40,5 +40,7 @@ def _measures(settings: Path) -> list[PairMeasure]:
     """The path that is asked for, and the gap."""
     if settings.kind not in PATHS:
         raise unknown("kind", settings.kind, PATHS)
-    gap = [Gap(settings.alphas, settings.split, settings.layers, settings.restatistics)]
-    return [PATHS[settings.kind](settings), *(gap if settings.gap else [])]
+    measures = [PATHS[settings.kind](settings)]
+    if settings.gap:
+        measures.append(Gap(settings.alphas, settings.split, settings.layers, settings.restatistics))
+    return measures

@@ -8,18 +8,16 @@ from typing import Any
 
 from lmc.core.errors import RunReferenceError
 from lmc.core.tables import frame
-from lmc.jobs.listing import run_row
+from lmc.jobs.opening.rows import run_row
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.summaries import Summary
 from lmc.jobs.protocol.settings import Show, outputs_folder
 from lmc.jobs.protocol.talk import Talk
 from lmc.store.references import Selection, flatten, resolve
+from lmc.summaries import Summary
 
 
 def run(settings: Show, talk: Talk) -> Outcome:
     """Settings of an experiment, and of a single run its seeds, state and last losses too."""
-    import pandas as pd
-
     if not settings.references:
         raise RunReferenceError("no run is named", "lmc list shows what is stored")
     rows: list[dict[str, Any]] = []
@@ -30,7 +28,7 @@ def run(settings: Show, talk: Talk) -> Outcome:
             name = selection.runs[0].experiment.name
             rows += [{"experiment": name, **row} for row in found]
             title = name if selection.whole else selection.runs[0].reference
-            summaries.append(Summary(title, pd.DataFrame(found)))
+            summaries.append(Summary.of(title, found))
     table = frame("setting", rows)
     return Outcome(
         main="setting",

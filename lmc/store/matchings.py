@@ -2,7 +2,8 @@
 
 A file ``permutations.safetensors`` beside a result holds, under ``RUN_A:RUN_B:GROUP``, which neuron of run
 B takes each slot of run A. Its metadata hold, for every set of runs matched together, a digest of the
-runs' weights and of the matcher with all its settings. Retrained runs, moved settings and files without
+runs' weights and of the matcher with all its settings; where a file holds several matchings of the same
+runs, the names of all but the first begin with that digest. Retrained runs, moved settings and files without
 such a digest are never taken for it.
 """
 
@@ -12,6 +13,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -43,12 +45,22 @@ def save(folder: Path, matchings: Iterable[StoredMatching]) -> None:
     tensors: dict[str, Tensor] = {}
     index = {}
     for each in matchings:
-        first, *others = each.references
-        for reference, own in zip(others, each.permutations[1:], strict=True):
-            tensors.update({f"{first}:{reference}:{group}": value for group, value in own.items()})
-        index[each.digest] = {"runs": list(each.references), "facts": dict(each.facts)}
+        own = _named(each)
+        before = f"{each.digest}:" if own.keys() & tensors.keys() else ""
+        tensors.update({before + key: value for key, value in own.items()})
+        facts = dict(each.facts)
+        index[each.digest] = {"runs": list(each.references), "before": before, "facts": facts}
     if index:
         files.write_tensors(folder / FILE, tensors, {_KEY: json.dumps(index)})
+
+
+def _named(matching: StoredMatching) -> dict[str, Tensor]:
+    first, *others = matching.references
+    return {
+        f"{first}:{reference}:{group}": value
+        for reference, own in zip(others, matching.permutations[1:], strict=True)
+        for group, value in own.items()
+    }
 
 
 def find(outputs: Path, digest: str) -> StoredMatching | None:
@@ -63,12 +75,13 @@ def find(outputs: Path, digest: str) -> StoredMatching | None:
     return None
 
 
-def _read(path: Path, digest: str, entry: Mapping[str, Sequence[str]]) -> StoredMatching:
+def _read(path: Path, digest: str, entry: Mapping[str, Any]) -> StoredMatching:
     tensors = files.read_tensors(path)
     first, *others = entry["runs"]
     found: list[dict[str, Tensor]] = [{}]
     for reference in others:
-        start = f"{first}:{reference}:"
-        found.append({key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)})
+        begin = f"{entry['before']}{first}:{reference}:"
+        own = {key: value for key, value in tensors.items() if key.startswith(begin)}
+        found.append({key.removeprefix(begin): value for key, value in own.items()})
     found[0] = {group: value.sort().values for group, value in found[1].items()}
-    return StoredMatching(digest, entry["runs"], found, dict(entry["facts"]))  # type: ignore[call-overload]
+    return StoredMatching(digest, entry["runs"], found, dict(entry["facts"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,10 @@ def _cost_rows(table: pd.DataFrame, layers: pd.DataFrame) -> list[dict[str, Any]
     for (name, layer, beta, epoch), part in table.groupby(keys, sort=False, dropna=False):
         facts = layers[(layers["experiment"] == name) & (layers["layer"] == layer)]
         facts = facts[facts["epoch"] == epoch] if several else facts
-        which = {"experiment": name, "layer": layer if math.isnan(beta) else f"{layer}, beta {beta:g}"}
+        which = {
+            "experiment": name,
+            "layer": layer if part["estimate"].iloc[0] == "mahalanobis" else f"{layer}, beta {beta:g}",
+        }
         rows.append({**which, **({"epoch": str(epoch)} if several else {}), **_cost_row(part, facts)})
     return rows
 

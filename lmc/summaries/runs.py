@@ -68,3 +68,12 @@ def projection(table: pd.DataFrame) -> Summary:
                 row[f"{split} accuracy"] = f"{accuracy:.2%}"
         rows.append(row)
     return Summary.of("the price of the projection", rows)
+
+
+def removed(title: str, table: pd.DataFrame) -> Summary:
+    """The table ``run`` of runs that are deleted: what that frees."""
+    rows = [
+        {"run": f"{name}/{seed}", "MB": f"{size:.1f}"}
+        for name, seed, size in zip(table["experiment"], table["seed"], table["megabytes"], strict=True)
+    ]
+    return Summary.of(title, rows)

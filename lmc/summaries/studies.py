@@ -47,7 +47,9 @@ def claims(judged: Sequence[JudgedClaim]) -> Summary:
 
 def listing(size: str, rows: Sequence[Mapping[str, Any]]) -> Summary:
     """The named experiments at a size."""
-    note = "lmc reproduce NAME size=tiny|small|full; lmc train experiment=NAME/CASE trains one case as published"
+    note = (
+        "lmc reproduce NAME size=tiny|small|full; lmc train experiment=NAME/CASE trains one case as published"
+    )
     shown = [{key: str(value) for key, value in row.items()} for row in rows]
     return Summary.of(f"named experiments, size={size}", shown, note)
 

@@ -31,9 +31,7 @@ LABELS = {
 _SHARES = ("relative_none", "relative_activation", "relative_identifiability", "identifiable", "identified")
 
 
-def verdict(
-    title: str, found: Mapping[str, Estimate], layers: Mapping[str, str], *notes: str
-) -> Summary:
+def verdict(title: str, found: Mapping[str, Estimate], layers: Mapping[str, str], *notes: str) -> Summary:
     """One line per quantity.
 
     Args:

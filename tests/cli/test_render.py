@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lmc.cli import render
 from lmc.cli.talk import talk_to
-from lmc.jobs.protocol.outcome import Outcome, Summary
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 
 Run = Callable[..., object]
 NAME = "digits-mlp-standard-1f3a9c02"

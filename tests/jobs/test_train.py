@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import lmc.jobs.train as job
+import lmc.jobs.planning.carrying_out as job
 from lmc import api
 from lmc.core.errors import Interrupted, LmcError, OutputError, RunReferenceError, SettingError
 from lmc.jobs import run

@@ -51,7 +51,8 @@ class Measured:
     def moments(self, needs: Needs) -> dict[Source, Moments]:
         """One pass over the inputs: the compared neurons at a recording point, with cross-covariances."""
         if needs.recorded not in self._moments:
-            points = {feature: list(self.pairs) for group in self.groups for feature in group.points[needs.point]}
+            features = [feature for group in self.groups for feature in group.points[needs.point]]
+            points: dict[Source, list[tuple[int, int]]] = {each: list(self.pairs) for each in features}
             found = record(self.network, self.stacked, self._sample(needs), points) if points else {}
             self._moments[needs.recorded] = {point: _on_cpu(moments) for point, moments in found.items()}
         return self._moments[needs.recorded]
@@ -83,8 +84,8 @@ class Measured:
     def layers(self, ratio: float) -> dict[tuple[int, str], CostedLayer]:
         """Every layer with norm costs of every run; recorded once, when costs are first asked for."""
         if not self._layers:
-            costed = [layer for group in self.groups for layer in group.layers if has_costs(self.network, layer)]
-            names = list(dict.fromkeys(costed))
+            there = dict.fromkeys(layer for group in self.groups for layer in group.layers)
+            names = [layer for layer in there if has_costs(self.network, layer)]
             self._layers[ratio] = record_layers(
                 self.network, self.stacked, self.constraints, names, self.inputs, ratio
             )

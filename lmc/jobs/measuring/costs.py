@@ -30,8 +30,8 @@ from lmc.costs import (
 from lmc.jobs.measuring.layers import Recorded, layer_row
 from lmc.jobs.measuring.pairwise import Tables
 from lmc.jobs.protocol.machine import free_memory
-from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import Cost
+from lmc.jobs.protocol.talk import Talk
 from lmc.models.stack import Point
 from lmc.recording import sample
 from lmc.symmetry import permutation_groups
@@ -71,7 +71,8 @@ def cost_tables(run: Recorded, settings: Cost, talk: Talk) -> Iterator[tuple[Tab
             yield {"layer": frame("layer", [layer_row(run.opened, layer)])}, []
             continue
         if layer.moments.count < layer.weight.shape[1]:
-            talk.warn(f"{layer.name}: {layer.moments.count} samples for {layer.weight.shape[1]} "
+            talk.warn(
+                f"{layer.name}: {layer.moments.count} samples for {layer.weight.shape[1]} "
                 "inputs, so the subspace is that of the sample"
             )
         work = _LayerCosts(run, layer, settings, talk)

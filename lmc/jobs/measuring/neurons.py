@@ -29,7 +29,8 @@ TAUS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 def match_tables(lineup: Lineup, matcher: Matcher) -> dict[str, pd.DataFrame]:
     """The tables ``match``, ``neuron`` and ``layer`` of every pair of a lineup."""
-    layers, neurons = [], []
+    layers: list[dict[str, Any]] = []
+    neurons: list[dict[str, Any]] = []
     for a, b in lineup.pairs:
         moves = lineup.matching(matcher, [a, b]).between(0, 1)
         for group in lineup.groups:
@@ -147,9 +148,7 @@ def tau_table(lineup: Lineup, matcher: Matcher, line: Line, bar: Bar) -> pd.Data
     return frame("tau", rows)
 
 
-def all_match_tables(
-    lineups: list[Lineup], matcher: Matcher
-) -> dict[str, pd.DataFrame]:
+def all_match_tables(lineups: list[Lineup], matcher: Matcher) -> dict[str, pd.DataFrame]:
     """The tables of all lineups."""
     parts = [match_tables(lineup, matcher) for lineup in lineups]
     return {kind: concatenate(kind, [part[kind] for part in parts]) for kind in ("match", "neuron", "layer")}

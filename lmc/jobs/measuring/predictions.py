@@ -23,8 +23,8 @@ from lmc.costs import (
 from lmc.jobs.measuring.anisotropies import slot_anisotropy
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.protocol.machine import use_device
-from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import Predict
+from lmc.jobs.protocol.talk import Talk
 from lmc.models.stack import stack_states
 
 if TYPE_CHECKING:

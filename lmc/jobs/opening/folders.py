@@ -52,8 +52,12 @@ def job_folder(
     """
     usual = dataclasses.asdict(type(settings)())
     if not chosen:
-        groups_given = {key: value for key, value in dataclasses.asdict(settings).items() if isinstance(value, dict)}
-        chosen = {key: Choice.bind(key, value) for key, value in groups_given.items() if "name" in value}
+        there = dataclasses.asdict(settings).items()
+        chosen = {
+            key: Choice.bind(key, value)
+            for key, value in there
+            if isinstance(value, dict) and "name" in value
+        }
     given = {key: value for key, value in dataclasses.asdict(settings).items() if key not in _ELSEWHERE}
     plain = {key: value for key, value in given.items() if key not in chosen}
     changed: dict[str, Any] = {}

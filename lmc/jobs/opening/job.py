@@ -15,8 +15,8 @@ from lmc.jobs.opening.pairs import PairSet, pair_sets
 from lmc.jobs.opening.runs import Opened, open_runs
 from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.protocol.settings import outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.store import matchings, results
 from lmc.store.files import check_writable
 from lmc.store.matchings import StoredMatching
@@ -109,5 +109,3 @@ def _open(
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
     return Job(command, settings, talk, runs, folder, record, device, sets)
-
-

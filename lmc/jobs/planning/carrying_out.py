@@ -75,9 +75,7 @@ def _stacks(members: Sequence[Member], limit: int | None, device: torch.device) 
     return (TrainingStack(together, device) for together in at_once(members, limit, device))
 
 
-def at_once(
-    members: Sequence[Member], limit: int | None, device: torch.device
-) -> Iterator[Sequence[Member]]:
+def at_once(members: Sequence[Member], limit: int | None, device: torch.device) -> Iterator[Sequence[Member]]:
     """Members that can train in step, as many at once as memory allows."""
     ordered = sorted(members, key=lambda member: member.stack_key)
     for _, same in groupby(ordered, key=lambda member: member.stack_key):

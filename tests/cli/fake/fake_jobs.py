@@ -13,8 +13,9 @@ def run(command: str, given: dict[str, Any], talk: Any = None) -> Any:
     import pandas as pd
 
     from lmc.core.errors import Interrupted, JobError
-    from lmc.jobs.protocol.outcome import Outcome, Summary
+    from lmc.jobs.protocol.outcome import Outcome
     from lmc.jobs.protocol.settings import COMMANDS, compose
+    from lmc.summaries import Summary
 
     settings = compose(COMMANDS[command], given)
     variant = given.get("variant", {}).get("name", "standard")
