@@ -124,7 +124,7 @@ def test_what_cannot_be_cut_is_named(runs: Path, monkeypatch: pytest.MonkeyPatch
     table = api.path("mine", kind="representation", alphas=2, trust=True)
     assert list(dict.fromkeys(table["layer"])) == ["input", "stem", "add", "output"]
     for pattern, message in {
-        "up": "layers=up: cannot be cut: something goes past up as far as add",
+        "up": "layers=up: cannot be cut: a skip connection bypasses up up to add",
         "head": "layers=head: cannot be cut: head gives the outputs, whose mean is the ensemble",
         "hed": "layers=hed: matches no layer",
     }.items():

@@ -14,7 +14,7 @@ from lmc.core.linear_algebra import coherence
 from lmc.core.tables import TABLES
 from lmc.costs import bound, swap_cost
 from lmc.dynamics import distances, kernel_alignment, kernel_distance, linear_cka
-from lmc.matching.identifiability import Objective, SwapCost, admissible, margins
+from lmc.matching.identifiability import MatchingObjective, SwapCost, admissible, margins
 from lmc.paths.barriers import barriers
 from lmc.theory.glossary import by_name, glossary, key, parse
 from lmc.theory.page import read, sections
@@ -146,7 +146,7 @@ def test_formulas_of_costs_and_admissible_pairs():
 
 def test_formula_of_the_identifiability_ratio():
     told = eval(formula("identifiability ratio"), {"identity": 0.5, "random": 0.1, "optimal": 0.9})
-    assert told == Objective(optimal=0.9, identity=0.5, random=0.1, random_sd=0.0).ratio == 0.5
+    assert told == MatchingObjective(optimal=0.9, identity=0.5, random=0.1, random_sd=0.0).ratio == 0.5
 
 
 def test_formula_of_the_bound():
