@@ -14,7 +14,8 @@ from lmc.core.linear_algebra import coherence
 from lmc.core.tables import TABLES
 from lmc.costs import bound, swap_cost
 from lmc.dynamics import distances, kernel_alignment, kernel_distance, linear_cka
-from lmc.matching.identifiability import MatchingObjective, SwapCost, admissible, margins
+from lmc.costs import SwapCost, admissible
+from lmc.matching.identifiability import MatchingObjective, margins
 from lmc.paths.barriers import barriers
 from lmc.theory.glossary import by_name, glossary, key, parse
 from lmc.theory.page import read, sections
