@@ -12,9 +12,8 @@ import torch
 from lmc.core.errors import StoredFileError
 from lmc.core.linear_algebra import coherence
 from lmc.core.tables import TABLES
-from lmc.costs import bound, swap_cost
+from lmc.costs import SwapCost, admissible, bound, swap_cost
 from lmc.dynamics import distances, kernel_alignment, kernel_distance, linear_cka
-from lmc.costs import SwapCost, admissible
 from lmc.matching.identifiability import MatchingObjective, margins
 from lmc.paths.barriers import barriers
 from lmc.theory.glossary import by_name, glossary, key, parse

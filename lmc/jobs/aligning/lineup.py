@@ -7,12 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from lmc import symmetry
+from lmc.core.registry import is_own_code
 from lmc.data import Dataset
 from lmc.jobs.aligning.evidence import Measured
 from lmc.jobs.aligning.matcher import Matcher
@@ -34,7 +36,9 @@ class Lineup:
     Attributes:
         pairs: indices into ``runs`` whose neurons are compared.
         outputs: where stored matchings are looked for; None looks nowhere.
-        made: the matchings asked for so far, each computed or read once.
+        given: what may permute, where that is known already.
+        made: the matchings asked for so far, each computed or read once; ``to_store``: the same as they
+            are written beside a job's tables.
     """
 
     runs: Sequence[Opened]
@@ -46,7 +50,7 @@ class Lineup:
     outputs: Path | None = None
     given: Groups | None = None
     made: dict[str, Matching] = field(default_factory=dict)
-    _kept: dict[str, StoredMatching] = field(default_factory=dict)
+    to_store: list[StoredMatching] = field(default_factory=list)
 
     @cached_property
     def states(self) -> list[State]:
@@ -105,46 +109,34 @@ class Lineup:
         chosen = list(range(len(self.runs)) if indices is None else indices)
         digest = self._digest(matcher, chosen)
         if digest not in self.made:
-            stored = None if matcher.leaves or self.outputs is None else matchings.find(self.outputs, digest)
-            if stored is None:
-                self.made[digest] = matcher(self.evidence(chosen, matcher.needs))
-            else:
-                self.made[digest] = Matching(
-                    [dict(own) for own in stored.permutations],
-                    stored.facts["objective"],
-                    int(stored.facts["sweeps"]),
-                    stored.facts["seconds"],
-                    matcher.label,
-                )
-            if not matcher.leaves:
-                self._keep(digest, chosen, self.made[digest])
+            found = self._stored(matcher, digest) or matcher(self.evidence(chosen, matcher.needs))
+            self.made[digest] = found
+            facts = {"objective": found.objective, "sweeps": float(found.sweeps), "seconds": found.seconds}
+            references = [self.runs[index].run.reference for index in chosen]
+            self.to_store.append(StoredMatching(digest, references, found.permutations, facts))
         return self.made[digest]
 
-    def aligned(self, matcher: Matcher, indices: Sequence[int] | None = None) -> list[State]:
-        """The weights of some runs (None: all) with their neurons in common slots."""
-        chosen = list(range(len(self.runs)) if indices is None else indices)
-        states = [self.states[index] for index in chosen]
-        return states if matcher.leaves else self.matching(matcher, chosen).applied(self.groups, states)
-
-    @property
-    def to_store(self) -> list[StoredMatching]:
-        """The matchings made so far, as they are written beside a job's tables."""
-        return list(self._kept.values())
-
-    def _keep(self, digest: str, chosen: Sequence[int], found: Matching) -> None:
-        facts = {"objective": found.objective, "sweeps": float(found.sweeps), "seconds": found.seconds}
-        references = [self.runs[index].run.reference for index in chosen]
-        self._kept[digest] = StoredMatching(digest, references, found.permutations, facts)
+    def _stored(self, matcher: Matcher, digest: str) -> Matching | None:
+        """A matching of equal digest; never one by a user's own code, whose changes no digest shows."""
+        if self.outputs is None or matcher.leaves or is_own_code(matcher.choice.name):
+            return None
+        stored = matchings.find(self.outputs, digest)
+        if stored is None:
+            return None
+        facts, permutations = stored.facts, [dict(own) for own in stored.permutations]
+        return Matching(
+            permutations, facts["objective"], int(facts["sweeps"]), facts["seconds"], matcher.label
+        )
 
     def _digest(self, matcher: Matcher, chosen: Sequence[int]) -> str:
+        runs = [self.runs[index] for index in chosen]
         content = {
+            "lmc": version("linear-mode-connectivity"),
             "match": matcher.content,
-            "weights": [self.runs[index].weights_digest for index in chosen],
-            "class": [self.runs[index].info["constraint_digest"] for index in chosen],
+            "weights": [opened.weights_digest for opened in runs],
+            "class": [opened.info["constraint_digest"] for opened in runs],
             "data": self.dataset.digest,
-            "groups": [[group.name, group.size, group.blocks] for group in self.groups]
-            if not matcher.leaves
-            else [],
+            "groups": [[group.name, group.size, group.blocks] for group in self.groups],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
