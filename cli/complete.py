@@ -77,7 +77,8 @@ def checkpoints(incomplete: str) -> list[str]:
 
 def _composed(command: str, before: list[str]) -> tuple[Any, Any]:
     from .compose import compose, hydra_for
-    from .dispatch import Request, read
+    from .dispatch import read
+    from .job import Request
 
     hydra = hydra_for(command)
     overrides, _ = read(Request(command, [word for word in before if "=" in word], sweep=True))
@@ -85,7 +86,7 @@ def _composed(command: str, before: list[str]) -> tuple[Any, Any]:
 
 
 def _keys(command: str, before: list[str], incomplete: str) -> list[str]:
-    from .explain import leaves
+    from .complaints import leaves
     from .schema import groups_of
 
     if incomplete.startswith("hydra"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import LmcError, SettingError, raise_together
 
-from . import explain
+from . import complaints
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -26,11 +26,12 @@ def hydra_for(command: str) -> Hydra:
 
     from lmc.jobs.protocol.settings import COMMANDS
 
-    from .schema import schema_of
+    from .schema import defaults_list, schema_of
 
     store = ConfigStore.instance()
     for name in COMMANDS:
         store.store(name=name, node=schema_of(name), group="schema")
+        store.store(name=name, node={"defaults": defaults_list(name)})
     GlobalHydra.instance().clear()
     initialize_config_module("lmc.conf", job_name=command, version_base="1.3")
     hydra = GlobalHydra.instance().hydra
@@ -69,13 +70,13 @@ def compose(
             config = hydra.compose_config(command, texts, run_mode=mode, with_log_configuration=False)
             break
         except (HydraException, OmegaConfBaseException) as error:
-            culprit = explain.culprit(error, kept)
+            culprit = complaints.culprit(error, kept)
             if culprit is None:
-                raise_together([*faults, explain.setting_error(error)])
+                raise_together([*faults, complaints.setting_error(error)])
                 raise
             kept.remove(culprit)
             aside.append((culprit, error))
-    found = [*faults, *(explain.fault(error, override, config) for override, error in aside)]
+    found = [*faults, *(complaints.fault(error, override, config) for override, error in aside)]
     if found:
         raise_together(found + ([] if sweep else value_faults(command, config)))
     return config
@@ -104,7 +105,7 @@ def mapping(config: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise explain.setting_error(error) from error
+        raise complaints.setting_error(error) from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 

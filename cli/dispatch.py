@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmc.core.errors import SettingError
 from lmc.core.registry import near_miss, unknown
 
-from . import grammar, tokens
+from . import grammar, render, sweep, tokens
+from .job import Request, perform
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -24,30 +24,12 @@ if TYPE_CHECKING:
 CONFIGS = ("job", "hydra", "all")
 
 
-@dataclass(frozen=True)
-class Request:
-    """A command line as Typer read it; the names are those of ``options.py``."""
-
-    command: str
-    words: Sequence[str] = ()
-    sweep: bool = False
-    cfg: str | None = None
-    config_dir: str | None = None
-    format: str | None = None
-    quiet: bool = False
-    debug: bool = False
-    out: str | None = None
-    flags: dict[str, bool] = field(default_factory=dict)
-
-
 def carry_out(request: Request) -> int:
     """Do what was asked, print the result, and give the exit code.
 
     Raises:
         LmcError: whatever the user can mend.
     """
-    from . import render, sweep
-
     render.check(request.format)
     if request.cfg is not None and request.cfg not in CONFIGS:
         raise unknown("--cfg", request.cfg, CONFIGS)
@@ -113,26 +95,6 @@ def _with_experiment(request: Request, overrides: list[str]) -> list[str]:
     keys = [tokens.key_of(text) for text in rest]
     given = [*keys, *(f"{key}.name" for key in keys if "." not in key)]
     return [*as_overrides(tokens.value_of(named[-1]), given), *rest]
-
-
-def perform(command: str, config: DictConfig, *, quiet: bool, bars: bool) -> Outcome:
-    """Run the job of one composed config, here or in a worker of a sweep."""
-    import lmc.jobs
-
-    from .compose import mapping
-    from .talk import talk_to
-
-    given: dict[str, Any] = mapping(config)
-    given["outputs"] = outputs_of(given.get("outputs"))
-    with talk_to(sys.stderr, quiet=quiet, bars=bars) as talk:
-        return lmc.jobs.run(command, given, talk)
-
-
-def outputs_of(setting: str | None) -> str:
-    """The outputs folder as an absolute path, so that no job depends on where it runs."""
-    from lmc.jobs.protocol.settings import outputs_folder
-
-    return os.path.abspath(os.path.expanduser(outputs_folder(setting)))
 
 
 def _run_one(hydra: Hydra, request: Request, overrides: Sequence[Override]) -> Outcome:

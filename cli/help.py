@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from .explain import shown_choices
+from .complaints import shown_choices
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra

@@ -7,33 +7,17 @@ when a command needs them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
+from lmc.jobs.protocol.commands import COMMANDS
+
 from . import complete
-from .check import check
-from .coherence import coherence
-from .cost import cost
-from .dynamics import dynamics
 from .exits import guarded
-from .import_ import import_
-from .listing import list_
-from .match import match
-from .merge import merge
-from .options import Command
-from .path import path
-from .plot import plot
-from .predict import predict
-from .remove import remove
-from .report import report
-from .reproduce import reproduce
-from .show import show
-from .symmetry import symmetry
-from .table import table
-from .train import train
+from .options import Command, function
 
 
 class Program(typer.core.TyperGroup):
@@ -108,25 +92,5 @@ def _program(
         print(context.get_help())
 
 
-COMMANDS: dict[str, Callable[..., int]] = {
-    "train": train,
-    "import": import_,
-    "match": match,
-    "merge": merge,
-    "path": path,
-    "check": check,
-    "cost": cost,
-    "coherence": coherence,
-    "dynamics": dynamics,
-    "predict": predict,
-    "symmetry": symmetry,
-    "reproduce": reproduce,
-    "list": list_,
-    "show": show,
-    "table": table,
-    "plot": plot,
-    "report": report,
-    "remove": remove,
-}
-for _name, _function in COMMANDS.items():
-    app.command(_name, cls=Command, context_settings=SETTINGS)(_function)
+for _entry in COMMANDS.values():
+    app.command(_entry.name, cls=Command, context_settings=SETTINGS)(function(_entry))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
 from lmc.core.errors import Interrupted
+from lmc.jobs.protocol import commands
 
 from . import complete
 
-Words = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[REFERENCE ...] [KEY=VALUE ...]", autocompletion=complete.words, hidden=True),
-]
-Files = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[FILE ...] [KEY=VALUE ...]", autocompletion=complete.words, hidden=True),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE ...]", autocompletion=complete.words, hidden=True),
-]
+METAVARS = {
+    "references": "[REFERENCE ...] [KEY=VALUE ...]",
+    "files": "[FILE ...] [KEY=VALUE ...]",
+    "settings": "[KEY=VALUE ...]",
+}
 Sweep = Annotated[
     bool,
     typer.Option("--multirun", "-m", help="Sweep: KEY=A,B runs a job for A and one for B."),
@@ -57,7 +53,14 @@ Out = Annotated[
     typer.Option("--output", "-o", metavar="FILE", help="Where to write it; the same as out=FILE."),
 ]
 
-FLAGS = ("dry_run", "trust", "listing")
+FLAGS: dict[str, Any] = {"dry_run": DryRun, "trust": Trust, "listing": Listing}
+LAST: dict[str, Any] = {
+    "cfg": Cfg,
+    "config_dir": ConfigDir,
+    "format": Format,
+    "quiet": Quiet,
+    "debug": Debug,
+}
 
 
 class Command(typer.core.TyperCommand):
@@ -78,7 +81,8 @@ class Command(typer.core.TyperCommand):
 
 def start(context: typer.Context) -> int:
     """Hand what Typer read to the dispatcher."""
-    from .dispatch import Request, carry_out
+    from .dispatch import carry_out
+    from .job import Request
 
     given = dict(context.params)
     flags = {flag: bool(given.pop(flag)) for flag in FLAGS if flag in given}
@@ -87,3 +91,26 @@ def start(context: typer.Context) -> int:
         return carry_out(Request(command=str(context.command.name), flags=flags, **given))
     except KeyboardInterrupt as stop:  # Typer would end without a word
         raise Interrupted(str(stop) or "stopped") from stop
+
+
+def function(command: commands.Command) -> Callable[..., int]:
+    """The function that Typer makes a command of: its signature and its docstring are the entry's."""
+
+    def run(context: typer.Context, **_: Any) -> int:
+        return start(context)
+
+    words = Annotated[
+        list[str] | None,
+        typer.Argument(metavar=METAVARS[command.words], autocompletion=complete.words, hidden=True),
+    ]
+    own = {flag: FLAGS[flag] for flag in command.flags if flag in FLAGS}
+    out = {"out": Out} if "out" in command.flags else {}
+    options: dict[str, Any] = {"words": words, **out, "sweep": Sweep, **own, **LAST}
+    parameters = [Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+    for name, kind in options.items():
+        default = False if kind.__origin__ is bool else None
+        parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind))
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__doc__ = command.page
+    return run

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-    from lmc.jobs.protocol.outcome import Outcome, Summary
+    from lmc.jobs.protocol.outcome import Outcome
+    from lmc.summaries import Summary
 
 FORMATS = ("table", "csv", "json", "markdown", "latex")
 NARROWEST_TEXT = 16
@@ -82,7 +83,7 @@ def text_of(value: Any) -> str:
 
 
 def _summaries(outcomes: Sequence[Outcome]) -> list[Summary]:
-    from lmc.jobs.protocol.outcome import Summary
+    from lmc.summaries import Summary
 
     found = [summary for outcome in outcomes for summary in outcome.summaries]
     return found or ([Summary("", main_table(outcomes))] if outcomes else [])

@@ -22,3 +22,9 @@ def schema_of(command: str) -> dict[str, Any]:
     """What Hydra composes on: the command's keys, and an empty mapping for each open group."""
     chosen = groups_of(command)
     return {**defaults_of(command), **{group: {} for group, default in chosen.items() if default is None}}
+
+
+def defaults_list(command: str) -> list[Any]:
+    """Hydra's defaults list: the keys, each group's default choice, then how Hydra itself behaves."""
+    choices = [{group: default} for group, default in groups_of(command).items() if default]
+    return [f"schema/{command}@_here_", *choices, "_self_", "hydra_defaults"]

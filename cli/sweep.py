@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import Interrupted
 
-from . import dispatch
+from .job import Request, outputs_of, perform
 from .tokens import key_of, quote
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Failure:
 
 
 def run(
-    hydra: Hydra, request: dispatch.Request, overrides: Sequence[str], config: DictConfig
+    hydra: Hydra, request: Request, overrides: Sequence[str], config: DictConfig
 ) -> tuple[list[Outcome], int]:
     """Run every job of a sweep: the outcomes of the good ones, the exit code of the first that failed.
 
@@ -44,7 +44,7 @@ def run(
     sweep that ran on this machine, unless the user chose the folder.
     """
     folder = os.path.join(
-        dispatch.outputs_of(config.get("outputs")),
+        outputs_of(config.get("outputs")),
         "sweeps",
         f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}",
     )
@@ -54,7 +54,7 @@ def run(
     job = partial(
         task,
         command=request.command,
-        outputs=dispatch.outputs_of(None),
+        outputs=outputs_of(None),
         quiet=request.quiet,
         debug=request.debug,
     )
@@ -82,7 +82,7 @@ def task(
         if config.get("outputs") is None:
             config["outputs"] = outputs
         here = hydra.runtime.choices.get("hydra/launcher") == "basic"
-        outcome = dispatch.perform(command, config, quiet=quiet, bars=here)
+        outcome = perform(command, config, quiet=quiet, bars=here)
         searching = hydra.runtime.choices.get("hydra/sweeper") != "basic"
         return outcome.objective if searching else outcome
     except Interrupted as error:

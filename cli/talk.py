@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from lmc.jobs.protocol.outcome import Bar, Silent, Talk
+from lmc.jobs.protocol.talk import Bar, Silent, Talk
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-
-WARNING = "warning"
 
 
 @contextmanager
@@ -35,9 +33,13 @@ class Lines(Silent):
         self.quiet = quiet
 
     def say(self, text: str) -> None:
-        """Print the line; when quiet, only a warning."""
-        if not self.quiet or text.lower().startswith(WARNING):
+        """Print the line, unless quiet."""
+        if not self.quiet:
             print(text, file=self.stream, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Print the warning, also when quiet."""
+        print(f"warning: {text}", file=self.stream, flush=True)
 
 
 class Bars:
@@ -53,6 +55,10 @@ class Bars:
     def say(self, text: str) -> None:
         """Print the line above the bars."""
         self.console.print(text)
+
+    def warn(self, text: str) -> None:
+        """Print the warning above the bars."""
+        self.say(f"warning: {text}")
 
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Bar]:

@@ -15,10 +15,10 @@ import yaml
 import lmc
 from lmc import models, symmetry, variants
 from lmc.core import registry
+from lmc.costs import SwapCost
 from lmc.data import Graph
 from lmc.matching import GIVEN as MATCHER_GIVEN
-from lmc.matching import MATCHERS, Evidence
-from lmc.matching.identifiability import SwapCost
+from lmc.matching import MATCHERS, Evidence, match
 from lmc.matching.similarity import SIMILARITIES
 from lmc.merging import GIVEN as MERGER_GIVEN
 from lmc.merging import MERGERS, Material
@@ -161,7 +161,7 @@ def _evidence(states, inputs):
 def test_matchers(name, inputs):
     states = [state_of(_network(seed=seed)) for seed in (0, 0, 1, 2)]
     evidence = _evidence(states, inputs)
-    found = MATCHERS[name](evidence, **_defaults("match", name))
+    found = match(MATCHERS[name], evidence, _defaults("match", name), name).permutations
     stay = evidence.groups.identity()
     assert len(found) == len(states)
     for permutations in found:

@@ -13,11 +13,11 @@ _PLAIN = (1e-4, 1e6)
 
 
 def shown(value: Estimate) -> tuple[list[str], list[str]]:
-    """The mean and the ends of its interval as text; below three values these, and no ends.
+    """The mean and the ends of its interval as text; below three values the values themselves, and no ends.
 
     The half width of the interval keeps two digits, and all numbers of an estimate have as many decimals;
     without a width the largest keeps three. Very small and very large numbers are written ``1.2e-5``, with
-    one exponent for the mean and its ends. Nothing at all for a mean of NaN.
+    one exponent for the mean and its ends. A mean of NaN gives two empty lists.
     """
     if math.isnan(value.mean):
         return [], []
@@ -28,7 +28,7 @@ def shown(value: Estimate) -> tuple[list[str], list[str]]:
 
 
 def written(numbers: Sequence[float], width: float) -> list[str]:
-    """Numbers with the decimals that a width asks for; whole ones without a width have none."""
+    """Numbers as text, with as many decimals as a width needs; whole numbers without a width have none."""
     finite = [abs(number) for number in numbers if math.isfinite(number)]
     size = max(finite, default=0.0)
     if not size or (not width and size < _PLAIN[1] and all(number == int(number) for number in finite)):

@@ -1,6 +1,6 @@
 """The errors a user meets, one tree:
 
-LmcError                 something the user can mend; exit code 2
+LmcError                 something the user can correct; exit code 2
 ├── SettingError         a key, type, choice or value of a setting
 ├── RunReferenceError    a reference that names no run, several, or an epoch never stored
 ├── DataError            data that is missing or not of the described form
@@ -69,9 +69,9 @@ class Interrupted(JobError):
 
 
 def raise_together(faults: Iterable[LmcError]) -> None:
-    """Raise all faults as one error, a line each; do nothing when there are none.
+    """Raise all faults as one error, one line per fault; do nothing when there are none.
 
-    A person who mistyped two keys wants to hear of both at once. The first fault decides the class.
+    A user who mistyped two keys wants to see both at once. The first fault decides the class.
     """
     found = list(dict.fromkeys((type(fault), str(fault)) for fault in faults))
     if found:

@@ -53,7 +53,7 @@ def rotate_to_coherence(basis: Tensor, target: float) -> Tensor:
     """The orthogonal Q for which ``coherence(Q @ basis)`` is ``target`` (THEORY 3).
 
     A product of Givens rotations of two coordinates each. Downwards they take the rows of largest and of
-    smallest leverage, and bring the first to the target: one row less is off it each time. Upwards
+    smallest leverage, and bring the first to the target: each time one more row is there. Upwards
     they take the row of largest leverage and the one with which it can grow most, until it is there.
     Near ties of leverage go to the first row, so that another machine's rounding changes no choice.
 

@@ -45,14 +45,14 @@ class Estimate:
 def estimate(
     values: Iterable[float], pairs: Sequence[tuple[object, object]] | None = None, seed: int = 0
 ) -> Estimate:
-    """Mean and 95 % percentile bootstrap interval of one value a pair.
+    """Mean and 95 % percentile bootstrap interval of one value per pair.
 
     Pairs that share no run are independent and are resampled themselves. Pairs that share runs are
     not: then runs are resampled, and a pair counts as often as both its runs were drawn
     (pairs of a run with itself are dropped). Below three values no interval is given.
 
     Args:
-        values: one finite or NaN number a pair; NaN is left out.
+        values: one finite or NaN number per pair; NaN is left out.
         pairs: the two runs of each value; None when the values are independent.
     """
     data = np.asarray(list(values), dtype=float)
@@ -113,6 +113,6 @@ def rank_correlation(x: Sequence[float], y: Sequence[float], seed: int = 0) -> E
     value = rho(np.arange(count)) if count > 2 else np.nan
     rng = np.random.default_rng(seed)
     drawn = [rho(rows) for rows in rng.integers(count, size=(1000, count))] if count > 2 else [np.nan]
-    drawn = [each for each in drawn if each == each] or [np.nan]
+    drawn = [each for each in drawn if not np.isnan(each)] or [np.nan]
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high), (value,) * count)

@@ -460,3 +460,27 @@ def nearest_middle(table: pd.DataFrame) -> tuple[float, pd.DataFrame]:
     alphas = table["alpha"].drop_duplicates().sort_values()
     alpha = float(alphas.iloc[int((alphas - 0.5).abs().round(9).to_numpy().argmin())])
     return alpha, table[table["alpha"] == alpha]
+
+
+MADE_BY = {
+    "history": "lmc train",
+    "path": "lmc path",
+    "barrier": "lmc path",
+    "representation": "lmc path kind=representation",
+    "gap": "lmc path gap=true",
+    "check": "lmc check",
+    "match": "lmc match",
+    "neuron": "lmc match",
+    "layer": "lmc match",
+    "cost": "lmc cost",
+    "swap": "lmc cost",
+    "distance": "lmc cost",
+    "anisotropy": "lmc coherence",
+    "bound": "lmc coherence",
+    "dynamics": "lmc dynamics",
+    "prediction": "lmc predict",
+    "tau": "lmc match",
+    "projection": "lmc merge",
+    "claim": "lmc reproduce",
+    "measure": "lmc reproduce",
+}

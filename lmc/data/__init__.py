@@ -1,4 +1,4 @@
-"""Data sets in memory, split and standardised; some of them computed, with dials.
+"""Data sets in memory, split and standardised; some of them computed, of a chosen geometry.
 
     data = lmc.data.load("digits", val_fraction=0.2)
     data = lmc.data.load("gaussian_subspace", dimension=16, coherence=0.5)
@@ -10,9 +10,6 @@ one is a file, a line in ``DATASETS`` and a YAML.
 
 from __future__ import annotations
 
-import functools
-import inspect
-import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,16 +55,17 @@ DATASETS: dict[str, Callable[..., Raw]] = {
 }
 
 LOCATION = ("path",)
-"""Settings that only say where the data lie. A run's identity holds the data's digest instead."""
+"""Settings that only give the data's location. A run's identity holds the data's digest instead."""
 
-_PROGRAM = ("name", "raw")
+_COMMON = tuple(registry.parameters(split, given=("name", "raw")))
+"""The settings of every set."""
 
 
 def load(name: str = "digits", **settings: Any) -> Dataset:
     """Load, split and standardise a data set, and turn it to a coherence where one is given.
 
     Args:
-        name: a key of ``DATASETS``, or ``package.module:function`` for a builder of one's own.
+        name: a key of ``DATASETS``, or ``package.module:function`` for the user's own builder.
         settings: the builder's own, and those of every set: ``split_seed``, ``val_fraction``,
             ``test_fraction``, ``standardise``, ``coherence`` and ``coherence_ratio`` (see
             ``lmc.data.splitting.split``).
@@ -76,13 +74,13 @@ def load(name: str = "digits", **settings: Any) -> Dataset:
         SettingError: unknown or bad settings, all together.
         DataError: the data are missing or not of the described form.
     """
-    bound = bind(name, settings)
-    builder = registry.find(DATASETS, name, "data")
-    own = {key: bound[key] for key in registry.parameters(builder)}
-    raw = builder(**own)
+    own = bind(name, settings)
+    common = {key: own.pop(key) for key in _COMMON}
+    builder = _builder(name)
+    raw = builder(**registry.keywords(builder, own))
     if not isinstance(raw, Raw):
         raise DataError(f"data.name={name}: returned {type(raw).__name__}", "expected lmc.data.Raw")
-    return split(name, raw, **{key: value for key, value in bound.items() if key not in own})
+    return split(name, raw, **common)
 
 
 def bind(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,33 +89,22 @@ def bind(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SettingError: every unknown key, bad value and missing value, reported together.
     """
-    return registry.bind(_complete(registry.find(DATASETS, name, "data")), settings, "data")
+    return registry.bind(_builder(name), settings, "data", shared=split)
 
 
 def defaults(name: str) -> dict[str, Any]:
     """The settings that have a default."""
-    return registry.defaults(_complete(registry.find(DATASETS, name, "data")))
+    return registry.defaults(_builder(name), shared=split)
 
 
-@functools.lru_cache(maxsize=64)
-def _complete(builder: Callable[..., Raw]) -> Callable[..., Raw]:
-    """A stand-in whose signature is the builder's own and that of ``split``."""
+def _builder(name: str) -> Callable[..., Raw]:
+    """The builder of a set, which declares none of the settings of every set."""
+    builder = registry.find(DATASETS, name, "data")
     if not callable(builder):
         raise SettingError(
             f"data.name: {type(builder).__name__} is not a function", "name one that returns Raw"
         )
-    own, common = registry.parameters(builder), registry.parameters(split, _PROGRAM)
-    if taken := [key for key in own if key in common]:
+    if taken := [key for key in registry.parameters(builder) if key in _COMMON]:
         hint = "give them other names: they belong to every set"
         raise SettingError(f"data.name: the builder declares {', '.join(taken)}", hint)
-
-    def complete(**settings: Any) -> Raw:
-        raise NotImplementedError("only its signature is used")
-
-    merged = (own | common).values()
-    ordered = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in merged]
-    complete.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
-    target = builder.__init__ if inspect.isclass(builder) else builder  # type: ignore[misc]
-    hints = typing.get_type_hints(target, include_extras=True)
-    complete.__annotations__ = hints | typing.get_type_hints(split, include_extras=True)
-    return complete
+    return builder

@@ -10,11 +10,9 @@ decoded again, and two processes writing the same entry do no harm.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +20,8 @@ from typing import IO, Any
 import numpy as np
 import torch
 
+from lmc.core.errors import OutputError
+from lmc.core.files import replacing
 from lmc.data.dataset import Raw
 
 FORMAT = 1
@@ -36,14 +36,14 @@ def folder() -> Path:
 def cached(identity: Any, decode: Callable[[], Raw]) -> Raw:
     """The data stored for ``identity`` (anything JSON can hold), else decoded now and stored.
 
-    A folder that cannot be written costs time, not the result.
+    If the folder cannot be written, the data are decoded again the next time.
     """
     key = hashlib.sha256(json.dumps([FORMAT, identity]).encode()).hexdigest()[:32]
     entry = folder() / key
     raw = _read(entry)
     if raw is None:
         raw = decode()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OutputError):
             _write(entry, raw)
     return raw
 
@@ -63,26 +63,14 @@ def _load(file: Path) -> torch.Tensor:
 
 
 def _write(entry: Path, raw: Raw) -> None:
-    entry.mkdir(parents=True, exist_ok=True)
     for name, tensor in raw.tensors.items():
-        _replace(entry / f"{name}.npy", functools.partial(_save, tensor))
+        with replacing(entry / f"{name}.npy") as temporary, temporary.open("wb") as file:
+            _save(tensor, file)
     fields = {name: getattr(raw, name) for name in _FIELDS}
     text = json.dumps(fields | {"arrays": list(raw.tensors), "digest": raw.digest}, indent=1)
-    _replace(entry / "raw.json", lambda file: file.write(text.encode()))
+    with replacing(entry / "raw.json") as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _save(tensor: torch.Tensor, file: IO[bytes]) -> None:
     np.save(file, tensor.numpy())
-
-
-def _replace(target: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Fill a temporary file, then give it its name, so that a killed process leaves all or nothing."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            fill(file)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

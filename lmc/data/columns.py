@@ -50,7 +50,7 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether a column holds numbers or truth values."""
+    """Whether a column holds numbers or true/false values."""
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
     return any(test(kind) for test in tests)
 
@@ -157,7 +157,7 @@ def _require_finite(found: np.ndarray, setting: str) -> None:
 
 
 def classes(values: pa.Array, setting: str) -> pa.Array:
-    """The distinct values of a column of words, whole numbers or truth values, sorted."""
+    """The distinct values of a column of words, whole numbers or true/false values, sorted."""
     _require_present(values, setting)
     if pa.types.is_floating(values.type):
         values = whole(values, setting)

@@ -36,7 +36,7 @@ def sbm(
     separation: Spread = 0.25,
     structure_seed: int = 0,
 ) -> Raw:
-    """A stochastic block model: nodes of the same class are joined more often, and look a little alike.
+    """A stochastic block model: nodes of the same class are joined more often, and have similar features.
 
     With the defaults, after 200 steps, ``gcn`` with ``hidden=[64, 64]`` classifies 0.95 of the test nodes
     (1 s on one core), and 0.47 where the graph has no edges (``p_in=0 p_out=0``).
@@ -84,7 +84,7 @@ def _find(path: str) -> dict[str, Path]:
     """The files by name, in the folder, in ``raw`` or in ``split/time``."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise DataError(f"data.path={path}: no such folder, seen from {Path.cwd()}")
+        raise DataError(f"data.path={path}: no such folder, in {Path.cwd()}")
     found, missing = {}, []
     for name in (*_ARXIV, *_ARXIV_PARTS):
         place = "raw" if name in _ARXIV else "split/time"

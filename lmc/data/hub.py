@@ -25,7 +25,7 @@ def hub(
     task: TaskName | None = None,
     augment: bool = False,
 ) -> Raw:
-    """A set of one's own.
+    """A data set of the user.
 
     Args:
         path: a folder of parquet or CSV files (train*, test*; one file will do), or a name on the Hub.

@@ -78,7 +78,7 @@ def mnist(*, path: str | None = None, samples: Count | None = None) -> Raw:
     """Handwritten digits, 60,000 and 10,000 images (1, 28, 28).
 
     Args:
-        path: a folder of parquet files named train-* and test-*; None asks the Hub.
+        path: a folder of parquet files named train-* and test-*; None takes it from the Hub.
         samples: only so many of the training images, and at most so many test images, the first of a fixed
             random order (sets may be sorted by class); None is all.
     """

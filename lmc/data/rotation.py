@@ -1,4 +1,4 @@
-"""The coherence dial: any data set's inputs, turned as a whole until their subspace has a given coherence."""
+"""Rotate any data set's inputs, all by one rotation, so that their subspace has a given coherence."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def on_hub(name: str, what: str = "") -> Source:
 
 
 def _reachable(name: str) -> tuple[bool, str]:
-    """Ask once, shortly: ``load_dataset`` itself would retry for 23 s before it said no."""
+    """Whether the Hub answers: one short request, as ``load_dataset`` retries for 23 s before it fails."""
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -124,7 +124,7 @@ def _reachable(name: str) -> tuple[bool, str]:
 
 @contextlib.contextmanager
 def _offline(wanted: bool) -> Iterator[None]:
-    """With ``wanted``, let ``load_dataset`` look into its cache at once instead of asking the network."""
+    """With ``wanted``, let ``load_dataset`` use its cache at once, without the network."""
     import datasets
 
     before = datasets.config.HF_HUB_OFFLINE
@@ -158,7 +158,7 @@ def _split_of(file: Path, place: Path) -> str:
 
 
 def _owner(file: Path, place: Path) -> str:
-    """The folder a file belongs to, folders named after splits aside."""
+    """The folder that a file belongs to; a folder named after a split does not count."""
     if place.is_file():
         return "."
     parts = file.parent.relative_to(place).parts

@@ -33,7 +33,7 @@ def split(
     coherence: Share | None = None,
     coherence_ratio: Share = _USUAL["coherence_ratio"],
 ) -> Dataset:
-    """Cut the splits, standardise them and turn them.
+    """Cut the splits, standardise them, and rotate them to a coherence.
 
     Args:
         split_seed: which samples go where. Never the seed of a run: all runs share their splits. Of a
@@ -147,7 +147,7 @@ def _shift(inputs: Tensor, centre: Any, width: Any) -> Tensor:
 
 
 def _statistics(inputs: Tensor, kind: str) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, 1 where it is nought, to broadcast against a sample."""
+    """Mean and standard deviation, 1 where it is zero, to broadcast against a sample."""
     if kind == "graph":
         return _statistics(inputs.flatten(0, 1), "table")
     if kind == "table":

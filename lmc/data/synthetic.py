@@ -7,6 +7,7 @@ samples of each split follow from ``sampling_seed``. The inputs' principal subsp
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -30,6 +31,16 @@ GRAIN = 2.0**-8
 _ROWS = 4096
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How much is drawn, and from which seeds: settings of every computed set of train and test samples."""
+
+    train_samples: Count
+    test_samples: Count
+    structure_seed: int = 0
+    sampling_seed: int = 0
+
+
 def gaussian_subspace(
     *,
     dimension: Count = 128,
@@ -38,10 +49,7 @@ def gaussian_subspace(
     separation: Spread = 0.3,
     noise: Positive = 1.0,
     anisotropy: Ratio = 4.0,
-    train_samples: Count = 50_000,
-    test_samples: Count = 10_000,
-    structure_seed: int = 0,
-    sampling_seed: int = 0,
+    sampling: Sampling = Sampling(50_000, 10_000),
 ) -> Raw:
     """Gaussian classes: means N(0, separation^2), anisotropic noise with axes of each class's own.
 
@@ -53,7 +61,7 @@ def gaussian_subspace(
             geometric progression.
     """
     _check_dimensions(dimension, ambient)
-    structure = seeds.generator("gaussian_subspace", structure_seed)
+    structure = seeds.generator("gaussian_subspace", sampling.structure_seed)
     means = separation * torch.randn(classes, dimension, generator=structure, dtype=torch.float64)
     widths = torch.logspace(0, 1, dimension, base=anisotropy, dtype=torch.float64)
     widths *= noise / widths.square().mean().sqrt()
@@ -68,7 +76,7 @@ def gaussian_subspace(
         return latents, labels
 
     embedding = random_orthonormal(ambient, dimension, structure)
-    return embedded(draw, embedding, "cross_entropy", classes, train_samples, test_samples, sampling_seed)
+    return embedded(draw, embedding, "cross_entropy", classes, sampling)
 
 
 def parity_subspace(
@@ -76,10 +84,7 @@ def parity_subspace(
     dimension: Count = 4,
     ambient: Count = 64,
     classes: Classes = 2,
-    train_samples: Count = 20_000,
-    test_samples: Count = 4_000,
-    structure_seed: int = 0,
-    sampling_seed: int = 0,
+    sampling: Sampling = Sampling(20_000, 4_000),
 ) -> Raw:
     """Latents uniform in [-1, 1]^k, labelled by how many of them are negative, modulo the classes.
 
@@ -93,18 +98,15 @@ def parity_subspace(
         latents = _uniform(samples, dimension, generator)
         return latents, (latents < 0).sum(1) % classes
 
-    embedding = _embedding("parity_subspace", dimension, ambient, structure_seed)
-    return embedded(draw, embedding, "cross_entropy", classes, train_samples, test_samples, sampling_seed)
+    embedding = _embedding("parity_subspace", dimension, ambient, sampling.structure_seed)
+    return embedded(draw, embedding, "cross_entropy", classes, sampling)
 
 
 def multilabel_subspace(
     *,
     dimension: Count = 16,
     ambient: Count = 64,
-    train_samples: Count = 20_000,
-    test_samples: Count = 4_000,
-    structure_seed: int = 0,
-    sampling_seed: int = 0,
+    sampling: Sampling = Sampling(20_000, 4_000),
 ) -> Raw:
     """Latents uniform in [-1, 1]^k, with k labels: 1 where a latent is positive.
 
@@ -117,9 +119,9 @@ def multilabel_subspace(
         latents = _uniform(samples, dimension, generator)
         return latents, (latents > 0).float()
 
-    embedding = _embedding("multilabel_subspace", dimension, ambient, structure_seed)
+    embedding = _embedding("multilabel_subspace", dimension, ambient, sampling.structure_seed)
     task = "binary_cross_entropy"
-    return embedded(draw, embedding, task, dimension, train_samples, test_samples, sampling_seed)
+    return embedded(draw, embedding, task, dimension, sampling)
 
 
 def embedded(
@@ -127,9 +129,7 @@ def embedded(
     embedding: Tensor,
     task: str,
     outputs: int,
-    train_samples: int,
-    test_samples: int,
-    sampling_seed: int,
+    sampling: Sampling,
 ) -> Raw:
     """Train and test samples, neither dependent on the size of the other.
 
@@ -138,8 +138,8 @@ def embedded(
         embedding: (d, k), orthonormal columns.
     """
     parts = {}
-    for part, samples in (("train", train_samples), ("test", test_samples)):
-        latents, targets = draw(samples, seeds.generator("sampling", sampling_seed, part))
+    for part, samples in (("train", sampling.train_samples), ("test", sampling.test_samples)):
+        latents, targets = draw(samples, seeds.generator("sampling", sampling.sampling_seed, part))
         inputs = torch.empty(samples, len(embedding))
         for some, out in zip(latents.split(_ROWS), inputs.split(_ROWS), strict=True):
             out.copy_(some @ embedding.T)

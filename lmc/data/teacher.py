@@ -11,9 +11,11 @@ from torch import Generator, Tensor
 from lmc.core import seeds
 from lmc.core.errors import SettingError
 from lmc.data.dataset import Raw
-from lmc.data.synthetic import Count, embedded
+from lmc.data.synthetic import Count, Sampling, embedded
 
 Embedding = Literal["exact_copy", "random_tight_frame"]
+
+_SAMPLING = Sampling(train_samples=1024, test_samples=2048)
 
 
 def teacher(
@@ -21,10 +23,7 @@ def teacher(
     embedding: Embedding = "exact_copy",
     copies: Count = 1,
     pairs: Count = 10,
-    train_samples: Count = 1024,
-    test_samples: Count = 2048,
-    structure_seed: int = 0,
-    sampling_seed: int = 0,
+    sampling: Sampling = _SAMPLING,
 ) -> Raw:
     """Regress relu(z_1 + z_2), z ~ N(0, I_2), from inputs x = E z whose subspace has coherence 1/copies.
 
@@ -41,8 +40,8 @@ def teacher(
         latents = torch.randn(samples, 2, generator=generator, dtype=torch.float64)
         return latents, latents.sum(1, keepdim=True).relu().float()
 
-    frame = embedding_matrix(embedding, copies, pairs, structure_seed)
-    return embedded(draw, frame, "squared_error", 1, train_samples, test_samples, sampling_seed)
+    frame = embedding_matrix(embedding, copies, pairs, sampling.structure_seed)
+    return embedded(draw, frame, "squared_error", 1, sampling)
 
 
 def embedding_matrix(embedding: Embedding, copies: int, pairs: int, structure_seed: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.data.tasks import NO_CLASS
+from lmc.models.modes import evaluating
 from lmc.models.stack import chunk, forward, portions, size
 from lmc.recording.evaluation import Losses, activation_size
 from lmc.recording.moments import RunPair
@@ -47,9 +48,7 @@ def agreement(
     """
     sums = dict.fromkeys(pairs, 0.0)
     device = next(iter(tensors.values())).device
-    training = module.training
-    module.eval()
-    with torch.no_grad():
+    with evaluating(module):
         step = 1
         if len(inputs):
             step = chunk(len(inputs), size(tensors) * activation_size(module, inputs[:1]))
@@ -59,6 +58,5 @@ def agreement(
             for a, b in sums:
                 same = correct(outputs[a], as_targets(outputs[b], y))
                 sums[a, b] += float(same.double().sum())
-    module.train(training)
     samples = len(inputs) or math.nan
     return {pair: total / samples for pair, total in sums.items()}

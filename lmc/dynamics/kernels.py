@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import State
 
 COPIES = 3
@@ -38,7 +39,7 @@ class Rows:
         return len(self.inputs) * len(self.outputs)
 
     def blocks(self, most: int) -> list[Rows]:
-        """Parts of at most so many rows (at least of one input): whole inputs, or outputs of a single one.
+        """Parts of at most ``most`` rows: whole inputs, or of a single input some outputs.
 
         Raises:
             ValueError: not even one input's outputs fit.
@@ -67,9 +68,7 @@ def tangent_kernel(
     parts = rows.blocks(len(rows) if most is None else most)
     device = next(iter(state.values())).device
     kernel = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=device)
-    training = module.training
-    module.eval()
-    with differentiable():
+    with evaluating(module, gradients=True), differentiable():
         begin = 0
         for index, part in enumerate(parts):
             first = _jacobian(module, state, part, masks or {})
@@ -84,13 +83,12 @@ def tangent_kernel(
                 other = there.stop
                 del second
             del first
-    module.train(training)
     return kernel
 
 
 @contextmanager
 def differentiable() -> Iterator[None]:
-    """Attention by plain products, which can be differentiated in every way; vmap may go run by run."""
+    """Attention by plain products, which torch can differentiate both ways; vmap may compute run by run."""
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
         yield
@@ -120,7 +118,7 @@ def _jacobian(
 
 
 def _row_by_row(chosen: object, parameters: State, x: Tensor) -> State:
-    """One backward pass a row: a graph's nodes need no more memory, and its own operation no rule."""
+    """One backward pass per row: needs no memory per node of a graph, and no vmap rule of its operation."""
     with torch.enable_grad():
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in parameters.items()}
         values = chosen(leaves, x)  # type: ignore[operator]

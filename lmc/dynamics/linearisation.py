@@ -12,6 +12,7 @@ from torch.func import functional_call
 
 from lmc.dynamics.agreement import as_targets
 from lmc.dynamics.kernels import differentiable
+from lmc.models.modes import evaluating
 from lmc.models.stack import chunk, forward
 from lmc.recording.evaluation import Losses, activation_size
 
@@ -20,8 +21,8 @@ from lmc.recording.evaluation import Losses, activation_size
 class Linearisation:
     """How well the linearised network stands in for the trained one.
 
-    ``agreement``: share of samples with the same prediction; NaN for regression. ``error``: of what the
-    outputs changed by, the share that the linearisation misses, sqrt(E||f_lin - f||^2 / E||f - f_0||^2):
+    ``agreement``: share of samples with the same prediction; NaN for regression. ``error``: the share of the
+    outputs' change that the linearisation misses, sqrt(E||f_lin - f||^2 / E||f - f_0||^2):
     0 where it is exact, 1 where it is no better than f_0; NaN where nothing changed.
     """
 
@@ -73,17 +74,15 @@ def linearisation(
     same = missed = changed = 0.0
     device = next(iter(state.values())).device
     stacked = {name: tensor[None] for name, tensor in state.items()}
-    training = module.training
-    module.eval()
-    step = chunk(len(inputs), 4 * activation_size(module, inputs[:1])) if len(inputs) else 1
-    for start in range(0, len(inputs), step):
-        x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
-        with torch.no_grad():
-            trained = forward(module, stacked, x)[0][0]
-        before, linear = linearised(module, base, state, x)
-        same += float(correct(linear, as_targets(trained, y)).double().sum())
-        missed += float((linear - trained).double().square().sum())
-        changed += float((trained - before).double().square().sum())
-    module.train(training)
+    with evaluating(module, gradients=True):
+        step = chunk(len(inputs), 4 * activation_size(module, inputs[:1])) if len(inputs) else 1
+        for start in range(0, len(inputs), step):
+            x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
+            with torch.no_grad():
+                trained = forward(module, stacked, x)[0][0]
+            before, linear = linearised(module, base, state, x)
+            same += float(correct(linear, as_targets(trained, y)).double().sum())
+            missed += float((linear - trained).double().square().sum())
+            changed += float((trained - before).double().square().sum())
     error = math.sqrt(missed / changed) if changed > 0 else math.nan
     return Linearisation(same / len(inputs) if len(inputs) else math.nan, error)

@@ -1,4 +1,4 @@
-"""The table ``barrier`` as bars: what alignment takes off the barrier of each experiment."""
+"""The table ``barrier`` as bars: how much alignment lowers the barrier of each experiment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WRAP = 30
 
 
 def draw(table: pd.DataFrame, split: str = "test", quantity: str = "loss_barrier") -> Figure:
-    """A group of bars an experiment, a bar a matcher: mean, interval over pairs, and every pair as a dot.
+    """One group of bars per experiment, one bar per matcher: mean, interval over pairs, pairs as dots.
 
     Below three pairs the whisker is the range of the values.
 

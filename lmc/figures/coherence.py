@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
+from lmc.figures.looks import spread
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A curve an embedding, with bootstrap intervals over pairs.
+    """One curve per embedding, with bootstrap intervals over pairs.
 
     Args:
         table: the table ``barrier`` with columns ``embedding`` and ``coherence``.
@@ -27,18 +28,9 @@ def draw(table: pd.DataFrame) -> Figure:
             points = [(x, estimate(part["midpoint_barrier"])) for x, part in curve.groupby("coherence")]
             xs = [float(x) for x, _ in points]  # type: ignore[arg-type]
             means = [point.mean for _, point in points]
-            spread = [
-                [
-                    max(0.0, point.mean - (point.low if point.low == point.low else min(point.values)))
-                    for _, point in points
-                ],
-                [
-                    max(0.0, (point.high if point.high == point.high else max(point.values)) - point.mean)
-                    for _, point in points
-                ],
-            ]
+            lengths = spread([point for _, point in points])
             place.errorbar(
-                xs, means, yerr=spread, marker=marker, capsize=3, label=str(embedding).replace("_", " ")
+                xs, means, yerr=lengths, marker=marker, capsize=3, label=str(embedding).replace("_", " ")
             )
         place.set_xscale("log")
         ticks = sorted(table["coherence"].unique())

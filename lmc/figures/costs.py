@@ -35,13 +35,13 @@ def matrix(swaps: pd.DataFrame) -> np.ndarray:
 
 
 def draw(table: pd.DataFrame) -> Figure | None:
-    """A column a layer: the matrix of one run, and the histogram of all runs below it.
+    """One column per layer: the matrix of one run, and the histogram of all runs below it.
 
     With several epochs a third row shows mean and range of the swap costs over them. Infinite costs are
     left out of histograms and drawn at the end of the scale. None for a table without pairs.
 
     Args:
-        table: the table ``swap``; the first experiment, run and beta give the matrices.
+        table: the table ``swap``; the first experiment, run, estimate and beta give the matrices.
     """
     import matplotlib
     import numpy as np
@@ -49,9 +49,7 @@ def draw(table: pd.DataFrame) -> Figure | None:
 
     if table.empty:
         return None
-    first = table[(table["experiment"] == table["experiment"].iloc[0])]
-    if first["beta"].notna().any():
-        first = first[first["beta"] == first["beta"].iloc[0]]
+    first = first_estimate(table[table["experiment"] == table["experiment"].iloc[0]])
     layers = list(dict.fromkeys(first["layer"]))
     finite = signed_root(first["swap_cost"][np.isfinite(first["swap_cost"])])
     span = float(np.abs(finite).max()) if len(finite) else 0.0
@@ -97,16 +95,20 @@ def _course(place: Any, part: pd.DataFrame) -> None:
 
 
 def draw_stored(table: pd.DataFrame) -> Figure | None:
-    """One experiment in full, or the matrices of several on one scale, a row an experiment.
+    """One experiment in full, or the matrices of several on one scale, one row per experiment.
 
     Args:
         table: the table ``swap``; of several estimates the first of each experiment is drawn.
     """
     if table["experiment"].nunique() < 2:
         return draw(table)
+    return draw_grid(first_estimate(table), "experiment", "layer")
+
+
+def first_estimate(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each experiment's first estimate and beta (NaN for mahalanobis)."""
     estimate = table["estimate"] + table["beta"].fillna(0).astype(str)
-    first = estimate.groupby(table["experiment"]).transform("first")
-    return draw_grid(table[estimate == first], "experiment", "layer")
+    return table[estimate == estimate.groupby(table["experiment"]).transform("first")]
 
 
 def draw_grid(table: pd.DataFrame, rows: str, columns: str) -> Figure:

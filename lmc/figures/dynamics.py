@@ -1,10 +1,11 @@
-"""How runs part or stay together over their stored epochs: small multiples of every measure."""
+"""How runs diverge or stay together over their stored epochs: small multiples of every measure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmc.figures.series import BETWEEN, PREVIOUS, WHOLE, curves, series, shown
+from lmc.core.series import BETWEEN, PREVIOUS, WHOLE, series, shown
+from lmc.figures.series import curves
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ _LAYERED = (
 
 
 def draw(dynamics: pd.DataFrame, match: pd.DataFrame, barrier: pd.DataFrame, split: str = "test") -> Figure:
-    """A panel a measure over epochs: mean, and its interval over pairs or runs (or the range of the values).
+    """One panel per measure over epochs: mean, and interval over pairs or runs (or the values' range).
 
-    Of one experiment a line for each layer, with that of all weights in black; of several a line each.
+    One experiment has one line per layer, and all weights in black; several have one line each.
 
     Args:
         dynamics, match, barrier: the tables of these names; any may be empty.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
 from lmc.core.tables import nearest_middle
+from lmc.figures.looks import spread
 from lmc.figures.panels import grid
 from lmc.figures.writing import style
 
@@ -18,9 +19,9 @@ _PARTS = {"cross_term": "cross term (linear map)", "additivity_gap": "additivity
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Stacked bars a layer at the alpha nearest to 1/2, a row an experiment, a column a matcher, one scale.
+    """Stacked bars per layer at the alpha nearest to 1/2; rows: experiments, columns: matchers; one scale.
 
-    Dots: the feature gap, which holds what earlier layers left; whiskers: intervals, or the values' range
+    Dots: the feature gap, which includes that of earlier layers; whiskers: intervals, or the values' range
     below three pairs.
 
     Args:
@@ -42,14 +43,16 @@ def _panel(place: Axes, part: pd.DataFrame) -> None:
         place.bar(layers, means, bottom=bottom, width=0.6, color=colour, label=label)
         bottom = [below + mean for below, mean in zip(bottom, means, strict=True)]
     found = [estimate(part[part["layer"] == layer]["feature_gap"]) for layer in layers]
-    ends = [one.ends for one in found]
-    whiskers = [
-        [max(0.0, one.mean - low) for one, (low, _) in zip(found, ends, strict=True)],
-        [max(0.0, high - one.mean) for one, (_, high) in zip(found, ends, strict=True)],
-    ]
     means = [one.mean for one in found]
     place.errorbar(
-        layers, means, yerr=whiskers, fmt="o", color="black", markersize=4, capsize=2, label="feature gap"
+        layers,
+        means,
+        yerr=spread(found),
+        fmt="o",
+        color="black",
+        markersize=4,
+        capsize=2,
+        label="feature gap",
     )
     place.tick_params(axis="x", rotation=90 if len(layers) > 4 else 0)
     place.grid(axis="x", visible=False)

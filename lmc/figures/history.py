@@ -1,11 +1,11 @@
-"""Training curves: loss and accuracy over epochs, an experiment a colour."""
+"""Training curves: loss and accuracy over epochs, one colour per experiment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from lmc.core.statistics import estimate
-from lmc.figures.looks import ends, looks
+from lmc.figures.looks import looks
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def draw(table: pd.DataFrame, split: str = "val") -> Figure:
                 marker = "o" if len(epochs) < 3 else ""
                 means = [value.mean for value in values]
                 place.plot(epochs, means, color=colour, linestyle=dashes, marker=marker, label=name)
-                low, high = zip(*map(ends, values), strict=True)
+                low, high = zip(*(value.ends for value in values), strict=True)
                 place.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
             place.set_xlabel("epoch")
             place.set_ylabel(f"{split} {quantity}")

@@ -1,4 +1,4 @@
-"""What is measured layer by layer: a panel a quantity, a line an experiment."""
+"""What is measured layer by layer: one panel per quantity, one line per experiment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MANY = 8
 
 
 def draw_match(table: pd.DataFrame) -> Figure:
-    """Identifiability in fact and by cost; no matcher has a say in it, so one row a pair and layer counts.
+    """Identifiability in fact and by cost, one row per pair and layer: matchers do not change it.
 
     Args:
         table: the table ``match``.

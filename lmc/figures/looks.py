@@ -8,12 +8,12 @@ from typing import Any
 from lmc.core.statistics import Estimate
 
 _MATCHERS = ("none", "activation", "identifiability")
-# Curves that coincide are a finding (a matcher that moved nothing), so each must show through the next.
+# Curves that coincide are a finding (a matcher that moved no neuron), so each must show through the next.
 DASHES = ("-", (0, (6, 3)), (0, (1.5, 3)))
 
 
 def looks(lines: Sequence[str]) -> dict[str, tuple[str, Any]]:
-    """A colour and dashes a line: those of the style but black, first solid, then dashed, then dotted."""
+    """A colour and dashes per line: those of the style but black, first solid, then dashed, then dotted."""
     import matplotlib
 
     colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"][:-1]
@@ -32,17 +32,10 @@ def matchers(table: Any) -> list[str]:
     ]
 
 
-def ends(value: Estimate) -> tuple[float, float]:
-    """The interval; the range of the values where there are too few for one."""
-    if value.low == value.low:
-        return value.low, value.high
-    return min(value.values, default=value.mean), max(value.values, default=value.mean)
-
-
 def spread(values: Sequence[Estimate]) -> list[list[float]]:
     """The lengths of error bars below and above the means."""
-    below = [max(0.0, value.mean - ends(value)[0]) for value in values]
-    return [below, [max(0.0, ends(value)[1] - value.mean) for value in values]]
+    below = [max(0.0, value.mean - value.ends[0]) for value in values]
+    return [below, [max(0.0, value.ends[1] - value.mean) for value in values]]
 
 
 def subjects(table: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from lmc.core.series import series
 from lmc.core.tables import frame
-from lmc.figures.series import curves, series
+from lmc.figures.series import curves
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _ROWS = {"objective": ("mean similarity", "similarity along"), "barrier": ("loss
 
 
 def draw(match: pd.DataFrame, barrier: pd.DataFrame, split: str = "test") -> Figure:
-    """A column an experiment, on common scales: where identity leaves optimal, neurons have moved.
+    """One column per experiment, on common scales: where identity is below optimal, neurons have moved.
 
     Above, the similarity along the best permutation, the identity and random ones (mean over layers); below,
     the loss barriers as the runs are and aligned. With the interval over pairs, or the range of the values.

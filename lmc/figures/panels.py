@@ -1,4 +1,4 @@
-"""A row of panels an experiment, a column a matcher, on one scale."""
+"""Panels on one scale: one row per experiment, one column per matcher."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A point a case, a panel a layer.
+    """One point per case, one panel per layer.
 
     Args:
         table: columns ``layer``, ``relative_swap_cost`` and ``identifiability_ratio``.

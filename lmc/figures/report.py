@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Head:
+class Header:
     """A column of a table: its name, whether it holds numbers, and which end is best."""
 
     text: str
@@ -38,18 +39,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Block:
+class Sheet:
     """A table that can be sorted."""
 
     title: str
-    heads: Sequence[Head]
+    heads: Sequence[Header]
     rows: Sequence[Sequence[Entry]]
     note: str = ""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether some runs can be averaged; ``mood`` (good, fair, bad, none) colours what the words say."""
+class VerdictCard:
+    """Whether some runs can be averaged; ``mood`` (good, fair, bad, none) decides the colour."""
 
     subject: str
     text: str
@@ -61,14 +62,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is missing or unfinished, and the command that mends it."""
+    """Something that is missing or unfinished, and the command that completes it."""
 
     text: str
     command: str = ""
 
 
 @dataclass(frozen=True)
-class Claim:
+class ClaimLine:
     """A claim of a named experiment with the numbers that decide it."""
 
     text: str
@@ -77,14 +78,14 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Claims:
+class ClaimCard:
     """One named experiment's claims; ``image`` is its figure, a PNG in base64."""
 
     title: str
     subtitle: str
-    claims: Sequence[Claim]
+    claims: Sequence[ClaimLine]
     image: str
-    measured: Block | None
+    measured: Sheet | None
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,14 @@ class Page:
 
     title: str
     subtitle: str
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[VerdictCard]
     problems: Sequence[Problem]
-    claims: Sequence[Claims]
-    tables: Sequence[Block]
+    claims: Sequence[ClaimCard]
+    tables: Sequence[Sheet]
     more: Sequence[str]
     figures: Sequence[Picture]
-    runs: Block
-    differing: Block | None
+    runs: Sheet
+    differing: Sheet | None
     settings: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     commands: Sequence[str]
     command_notes: Sequence[str]
@@ -128,22 +129,22 @@ def write(page: Page) -> str:
     return environment.get_template("report.html.j2").render(page=page)
 
 
-def block(title: str, table: Tabulated) -> Block:
+def sheet(title: str, table: Tabulated) -> Sheet:
     """A table of means, sortable by its means."""
     heads = [
-        *(Head(key) for key in table.keys),
-        *(Head(heading.name, True, heading.best) for heading in table.headings),
+        *(Header(key) for key in table.keys),
+        *(Header(heading.name, True, heading.best) for heading in table.headings),
     ]
     rows = [[*map(entry, row.keys), *map(_estimated, row.cells)] for row in table.rows]
     same = ", ".join(f"{key} {text}" for key, text in table.same.items())
     notes = [*table.notes, *([f"all rows: {same}"] if same else [])]
-    return Block(title, heads, rows, "; ".join(notes))
+    return Sheet(title, heads, rows, "; ".join(notes))
 
 
 def entry(value: Any) -> Entry:
     """A text or a number; a number keeps four digits."""
     if isinstance(value, float):
-        return Entry("–") if value != value else Entry(f"{value:.4g}", value)
+        return Entry("–") if math.isnan(value) else Entry(f"{value:.4g}", value)
     return Entry(str(value), float(value) if isinstance(value, int) else None)
 
 
@@ -161,7 +162,7 @@ def inline(figure: Figure, title: str, number: int) -> Picture:
     On a narrow screen it keeps three fifths of its size, and its box scrolls.
 
     Args:
-        number: tells the ids of a page's figures apart.
+        number: keeps the ids of a page's figures distinct.
     """
     from markupsafe import Markup, escape
 

@@ -21,7 +21,7 @@ _COLOURS = ("#0072B2", "#009E73", "#D55E00")
 
 
 def draw(table: pd.DataFrame, split: str = "test") -> Figure:
-    """Loss by layer at the alpha nearest to 1/2, a line a head; a row an experiment, a column a matcher.
+    """Loss by layer at the alpha nearest to 1/2, one line per head; rows: experiments, columns: matchers.
 
     Thick mean, thin pairs, shaded interval; all panels on one scale.
 

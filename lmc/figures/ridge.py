@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A panel a layer, a colour a case; dashed: Mahalanobis.
+    """One panel per layer, one colour per case; dashed: Mahalanobis.
 
     Args:
         table: the table ``estimate``.

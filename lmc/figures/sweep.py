@@ -15,7 +15,7 @@ _RATIO = "identifiability ratio"
 
 
 def draw(table: pd.DataFrame, setting: str) -> Figure:
-    """A column a series: barriers by matcher above, the identifiability ratio below, with intervals.
+    """One column per series: barriers by matcher above, the identifiability ratio below, with intervals.
 
     Args:
         table: columns ``series``, ``x``, ``curve`` (a matcher, or ``identifiability ratio``), ``mean``,

@@ -1,4 +1,4 @@
-"""One style for every figure, and one way to a file."""
+"""One style for every figure, and one way to write it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmc.core.errors import OutputError
+from lmc.core.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,12 +30,5 @@ _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure whole or not at all; raises OutputError."""
-    temporary = path.with_name(f".{path.name}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with style():
-            figure.savefig(temporary, metadata=_UNDATED.get(path.suffix))
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with replacing(path) as temporary, style():
+        figure.savefig(temporary, format=path.suffix.removeprefix("."), metadata=_UNDATED.get(path.suffix))

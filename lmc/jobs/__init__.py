@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lmc.jobs.protocol.outcome import Outcome, Silent, Talk
-from lmc.jobs.protocol.settings import COMMANDS, Common, compose, unfold
+if TYPE_CHECKING:
+    from lmc.jobs.protocol.outcome import Outcome
+    from lmc.jobs.protocol.settings import Common
+    from lmc.jobs.protocol.talk import Talk
 
-MODULES = {"list": "listing", "import": "import_", "check": "checking"}
+MODULES = {"import": "import_"}
 PUBLISHED = ("train", "predict")
 """Commands that take ``experiment=NAME/CASE``: the settings of a published case, beneath the given ones."""
 
@@ -21,6 +23,7 @@ def checked(command: str, given: Mapping[str, Any]) -> Common:
         SettingError: all faults, together.
     """
     from lmc.jobs.protocol import choices
+    from lmc.jobs.protocol.settings import COMMANDS, compose, unfold
 
     if command in PUBLISHED and given.get("experiment"):
         from lmc.jobs.protocol.experiments import merged, published
@@ -39,6 +42,8 @@ def checked(command: str, given: Mapping[str, Any]) -> Common:
 
 def run(command: str, given: Mapping[str, Any], talk: Talk | None = None) -> Outcome:
     """Check the settings of ``command`` and carry it out; nothing is written if a setting is wrong."""
+    from lmc.jobs.protocol.talk import Silent
+
     settings = checked(command, given)
     job = import_module(f"lmc.jobs.{MODULES.get(command, command)}")
     outcome: Outcome = job.run(settings, talk or Silent())

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from lmc.core.errors import RunReferenceError, SettingError, raise_together
-from lmc.core.registry import unknown
-from lmc.core.tables import frame
+from lmc.core.names import unknown
+from lmc.core.tables import MADE_BY, frame
 from lmc.figures import FIGURES
 from lmc.figures.writing import SUFFIXES, save
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.settings import Plot, outputs_folder
-from lmc.jobs.reporting.selection import Chosen, drawn, for_figure, where_faults
-from lmc.jobs.table import MADE_BY
+from lmc.jobs.protocol.talk import Talk
+from lmc.jobs.reporting.selection import Chosen, drawn, drawn_rows, for_figure, where_faults
 from lmc.store.files import check_file
+from lmc.summaries import Summary
 
 
 def run(settings: Plot, talk: Talk) -> Outcome:
@@ -28,28 +29,20 @@ def run(settings: Plot, talk: Talk) -> Outcome:
     raise_together(where_faults(kind.tables, settings.where))
     file = Path(settings.out or f"{name}.png").expanduser()
     check_file(file, SUFFIXES)
-    chosen = Chosen.of(Path(outputs_folder(settings.outputs)), references)
-    tables = for_figure(chosen, kind, settings.where)
-    main = kind.tables[0]
+    tables = for_figure(Chosen.of(Path(outputs_folder(settings.outputs)), references), kind, settings.where)
     if tables[0].empty:
-        what = "these runs" if references else "any run"
-        raise RunReferenceError(f"no stored table {main} speaks of {what}", f"{MADE_BY[main]} makes it")
+        what, main = "these runs" if references else "any run", kind.tables[0]
+        raise RunReferenceError(f"no stored {main} table covers {what}", f"run {MADE_BY[main]}")
     figure = drawn(kind, tables)
     assert figure is not None
     save(figure, file)
-    sides = [column for column in ("experiment", "experiment_a", "experiment_b") if column in tables[0]]
-    counts = tables[0].groupby(sides, sort=False).size()
-    made = frame(
-        "figure",
-        [
-            {
-                "figure": name,
-                "experiment": " and ".join(dict.fromkeys(names)),
-                "rows": count,
-                "file": str(file),
-            }
-            for names, count in zip(counts.index.to_frame().to_numpy(), counts, strict=True)
-        ],
+    rows = [{"figure": name, "file": str(file), **row} for row in drawn_rows(tables[0])]
+    title = f"{file}: {kind.title[0].lower()}{kind.title[1:]}"
+    shown = Summary.of(title, [{key: row[key] for key in ("experiment", "rows")} for row in rows])
+    return Outcome(
+        main="figure",
+        tables={"figure": frame("figure", rows)},
+        references=(str(file),),
+        summaries=(shown,),
+        files=(str(file),),
     )
-    summary = Summary(f"{file}: {kind.title[0].lower()}{kind.title[1:]}", made[["experiment", "rows"]])
-    return Outcome("figure", {"figure": made}, (str(file),), (summary,), (str(file),))

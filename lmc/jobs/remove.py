@@ -1,4 +1,4 @@
-"""``lmc remove``: delete runs, after saying what speaks of them."""
+"""``lmc remove``: delete runs, after saying what was made from them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
-from lmc.core.errors import LmcError, RunReferenceError
-from lmc.core.tables import frame
-from lmc.jobs.listing import run_row
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.core.errors import RunReferenceError
+from lmc.jobs.opening.rows import run_table
+from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.settings import Remove, outputs_folder
-from lmc.store import files
-from lmc.store.experiments import KINDS, Run
+from lmc.jobs.protocol.talk import Talk
+from lmc.jobs.reporting.dependents import dependents
+from lmc.store.experiments import Run
 from lmc.store.references import resolve
+from lmc.summaries.runs import removed
 
 
 def run(settings: Remove, talk: Talk) -> Outcome:
@@ -22,57 +23,38 @@ def run(settings: Remove, talk: Talk) -> Outcome:
     Raises:
         OutputError: a living process works on one of them; nothing is deleted.
     """
-    import pandas as pd
-
-    if not settings.references:
-        raise RunReferenceError("no run is named", "lmc list shows what is stored")
     outputs = Path(outputs_folder(settings.outputs))
+    runs = _named(outputs, settings.references)
+    table, references = run_table(runs), tuple(each.reference for each in runs)
+    for name in dependents(outputs, runs):
+        talk.say(f"kept, though derived from removed runs: {name}")
+    if not settings.dry_run:
+        _delete(runs)
+    title = "would be removed" if settings.dry_run else "removed"
+    return Outcome(
+        main="run", tables={"run": table}, references=references, summaries=(removed(title, table),)
+    )
+
+
+def _named(outputs: Path, references: list[str]) -> list[Run]:
+    if not references:
+        raise RunReferenceError("no run is named", "lmc list shows what is stored")
     runs: list[Run] = []
-    for reference in settings.references:
+    for reference in references:
         for selection in resolve(outputs, reference):
             if selection.epoch is not None:
                 raise RunReferenceError(
                     f"{reference}: a single epoch cannot be removed", "name the run without @"
                 )
             runs += selection.runs
-    runs = list(dict.fromkeys(runs))
-    table = frame("run", map(run_row, runs))
-    dependents = _dependents(outputs, runs)
-    for name in dependents:
-        talk.say(f"made from it, and kept: {name}")
-    if not settings.dry_run:
-        with ExitStack() as locks:
-            for each in runs:
-                locks.enter_context(each.locked(wait=False))
-            for each in runs:
-                shutil.rmtree(each.path)
-        for experiment in {each.experiment for each in runs}:
-            experiment.remove_if_empty()
-    shown = pd.DataFrame(
-        {"run": [each.reference for each in runs], "MB": [f"{size:.1f}" for size in table["megabytes"]]}
-    )
-    title = "would be removed" if settings.dry_run else "removed"
-    return Outcome("run", {"run": table}, tuple(each.reference for each in runs), (Summary(title, shown),))
+    return list(dict.fromkeys(runs))
 
 
-def _dependents(outputs: Path, runs: list[Run]) -> list[str]:
-    """Results, merged runs and started runs whose settings name one of the runs."""
-    removed = {each.path.resolve() for each in runs}
-    named = {each.reference for each in runs} | {each.experiment.name for each in runs}
-    found = []
-    for path in sorted(outputs.glob("*/*/settings.yaml")):
-        if path.parent.parent.name in KINDS and all(
-            item.resolve() in removed for item in path.parent.iterdir() if item.name.isdigit()
-        ):
-            continue
-        try:
-            record = files.read_yaml(path)
-        except LmcError:
-            continue
-        sources = [*record.get("runs", []), *record.get("sources", [])]
-        mentioned = {str(source).rpartition("/")[0] for source in sources} | {
-            str(record.get("start")).partition("@")[0]
-        }
-        if mentioned & named:
-            found.append(str(path.parent.relative_to(outputs)))
-    return found
+def _delete(runs: list[Run]) -> None:
+    with ExitStack() as locks:
+        for each in runs:
+            locks.enter_context(each.locked(wait=False))
+        for each in runs:
+            shutil.rmtree(each.path)
+    for experiment in {each.experiment for each in runs}:
+        experiment.remove_if_empty()

@@ -8,16 +8,16 @@ from typing import Any
 
 from lmc.core.errors import RunReferenceError
 from lmc.core.tables import frame
-from lmc.jobs.listing import run_row
-from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
+from lmc.jobs.opening.rows import run_row
+from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.settings import Show, outputs_folder
+from lmc.jobs.protocol.talk import Talk
 from lmc.store.references import Selection, flatten, resolve
+from lmc.summaries import Summary
 
 
 def run(settings: Show, talk: Talk) -> Outcome:
     """Settings of an experiment, and of a single run its seeds, state and last losses too."""
-    import pandas as pd
-
     if not settings.references:
         raise RunReferenceError("no run is named", "lmc list shows what is stored")
     rows: list[dict[str, Any]] = []
@@ -28,9 +28,14 @@ def run(settings: Show, talk: Talk) -> Outcome:
             name = selection.runs[0].experiment.name
             rows += [{"experiment": name, **row} for row in found]
             title = name if selection.whole else selection.runs[0].reference
-            summaries.append(Summary(title, pd.DataFrame(found)))
+            summaries.append(Summary.of(title, found))
     table = frame("setting", rows)
-    return Outcome("setting", {"setting": table}, tuple(settings.references), tuple(summaries))
+    return Outcome(
+        main="setting",
+        tables={"setting": table},
+        references=tuple(settings.references),
+        summaries=tuple(summaries),
+    )
 
 
 def _describe(selection: Selection) -> list[dict[str, str]]:

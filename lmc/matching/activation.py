@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from lmc.matching.evidence import Evidence, Permutations
+from lmc.matching.evidence import Evidence
+from lmc.matching.matching import Matching
+from lmc.matching.needs import RecordingPoint, Similarity
+from lmc.matching.to_first import to_first
 
 
 def activation(
     evidence: Evidence,
     *,
-    similarity: Literal["pearson", "absolute", "dot"] = "pearson",
-    point: Literal["activation", "norm", "linear"] = "activation",
-) -> list[Permutations]:
+    similarity: Similarity = "pearson",
+    point: RecordingPoint = "activation",
+) -> Matching:
     """The permutation of greatest similarity to the first run, group by group.
 
     Args:
         similarity: of two neurons over the training inputs.
         point: where they are recorded: after the activation, the norm, or the linear map.
     """
-    return evidence.align(lambda run, group: None)
+    return to_first(evidence, lambda run, group: None)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from lmc.matching.evidence import Evidence, Permutations
-from lmc.matching.identifiability import admissible
+from lmc.costs import admissible
+from lmc.matching.evidence import Evidence
+from lmc.matching.matching import Matching
+from lmc.matching.needs import Beta, CostEstimate, Ratio, RecordingPoint, Similarity, Tau
+from lmc.matching.to_first import to_first
 from lmc.symmetry import Group
 
 
 def identifiability(
     evidence: Evidence,
     *,
-    similarity: Literal["pearson", "absolute", "dot"] = "pearson",
-    point: Literal["activation", "norm", "linear"] = "activation",
-    tau: Annotated[float, Field(ge=0)] = 1.0,
-    ratio: Annotated[float, Field(gt=0, le=1)] = 0.9,
-    estimate: Literal["mahalanobis", "ridge"] = "mahalanobis",
-    beta: Annotated[float, Field(gt=0)] = 0.01,
-) -> list[Permutations]:
+    similarity: Similarity = "pearson",
+    point: RecordingPoint = "activation",
+    tau: Tau = 1.0,
+    ratio: Ratio = 0.9,
+    estimate: CostEstimate = "mahalanobis",
+    beta: Beta = 0.01,
+) -> Matching:
     """The permutation of greatest similarity among pairs whose exchange is cheap in both runs.
 
     A fully identifiable layer stays as it is, a standard network is matched by activations. Where costs
@@ -41,4 +41,4 @@ def identifiability(
             return torch.eye(group.size, dtype=torch.bool)
         return admissible([costs[0], costs[run]], tau)
 
-    return evidence.align(allowed)
+    return to_first(evidence, allowed)

@@ -1,8 +1,7 @@
-"""Which neurons are identifiable: by cost and in fact (THEORY 4)."""
+"""Which neurons are identified in fact, and how well the identity matches (THEORY 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,46 +13,6 @@ from lmc.matching.blocks import match_family
 from lmc.symmetry import Group, random
 
 RANDOM_PERMUTATIONS = 100
-
-
-@dataclass(frozen=True)
-class SwapCost:
-    """What exchanging two neurons adds in one run: ``delta`` (n, n), against ``own`` C[i, i] (n,)."""
-
-    delta: Tensor
-    own: Tensor
-
-    def at(self, places: Tensor) -> SwapCost:
-        """Of the neurons at ``places`` (copies, n) of a layer, exchanged in all copies."""
-        return SwapCost(
-            torch.stack([self.delta[copy][:, copy] for copy in places]).sum(dim=0),
-            torch.stack([self.own[copy] for copy in places]).sum(dim=0),
-        )
-
-
-def total(neurons: int, costs: Sequence[SwapCost]) -> SwapCost:
-    """The cost of exchanging neurons in every layer that owns them; without one, nothing."""
-    nothing = torch.zeros(neurons, neurons, dtype=torch.float64)
-    return SwapCost(
-        sum((cost.delta for cost in costs), nothing), sum((cost.own for cost in costs), nothing[0])
-    )
-
-
-def admissible(costs: Sequence[SwapCost], tau: float = 1.0) -> Tensor:
-    """Pairs (i, j) cheap to exchange in every run: Delta[i, j] <= tau (C[i, i] + C[j, j]), (n, n) bool.
-
-    ``tau`` weighs the exchange against what training paid for the two neurons. i with itself always is.
-    """
-    n = len(costs[0].own)
-    allowed = torch.ones(n, n, dtype=torch.bool)
-    for cost in costs:
-        allowed &= cost.delta <= tau * (cost.own[:, None] + cost.own[None, :])
-    return allowed | torch.eye(n, dtype=torch.bool)
-
-
-def identifiable(allowed: Tensor) -> Tensor:
-    """Neurons without an admissible partner, (n,) bool: identifiable by cost."""
-    return allowed.sum(dim=1) == 1
 
 
 def margins(similarity: Tensor) -> Tensor:
@@ -72,7 +31,7 @@ def mutual(similarity: Tensor, permutation: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Objective:
+class MatchingObjective:
     """The matching objective along the best, the identity and 100 random permutations."""
 
     optimal: float
@@ -87,12 +46,12 @@ class Objective:
         return (self.identity - self.random) / span if abs(span) > 1e-12 else float("nan")
 
 
-def objectives(similarity: Tensor, group: Group) -> Objective:
+def objectives(similarity: Tensor, group: Group) -> MatchingObjective:
     """Mean similarity (n, n) along the optimal, the identity and random permutations of a group."""
     draw = generator("random permutations", group.size)
     randoms = [random([group], draw)[group.name] for _ in range(RANDOM_PERMUTATIONS)]
     values = torch.tensor([objective(similarity, each) for each in randoms], dtype=torch.float64)
-    return Objective(
+    return MatchingObjective(
         objective(similarity, match_family([group], [similarity], [None])[group.name]),
         objective(similarity, torch.arange(group.size)),
         float(values.mean()),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from lmc.matching.evidence import Evidence, Permutations
+from lmc.matching.evidence import Evidence
+from lmc.matching.matching import Matching
+from lmc.matching.needs import RecordingPoint, Similarity
 
 
 def none(
     evidence: Evidence,
     *,
-    similarity: Literal["pearson", "absolute", "dot"] = "pearson",
-    point: Literal["activation", "norm", "linear"] = "activation",
-) -> list[Permutations]:
+    similarity: Similarity = "pearson",
+    point: RecordingPoint = "activation",
+) -> Matching:
     """The identity for every run; the similarity is only reported."""
-    return [evidence.groups.identity() for _ in range(evidence.runs)]
+    return Matching([evidence.groups.identity() for _ in range(evidence.runs)])

@@ -1,4 +1,4 @@
-"""Making one network of several. A merger takes aligned runs and returns their merged weights."""
+"""Merge several networks into one. A merger takes aligned runs and returns their merged weights."""
 
 from __future__ import annotations
 

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Feature, Point, batch_norms, forward
 from lmc.recording.moments import Source, has_patches
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedLayer:
     """A linear layer or convolution, the rows that it reads, and whether a BatchNorm came just before it.
 
-    ``normed``: a BatchNorm was computed after the previous layer, whose change its statistics do not know.
+    ``normed``: a BatchNorm follows the previous layer; its statistics are from before that layer was changed.
     """
 
     name: str
@@ -28,8 +28,8 @@ class Fitted:
 
 def survey(
     network: nn.Module, state: Mapping[str, Tensor], example: Tensor
-) -> tuple[list[Fitted], dict[str, str]]:
-    """What can be refitted, in the order in which it is computed, and the other weights with the reason.
+) -> tuple[list[FittedLayer], dict[str, str]]:
+    """The layers that can be refitted, in the order of computation; the other weights with the reason.
 
     Args:
         example: (B, *input_shape), a small batch on the state's device.
@@ -43,15 +43,14 @@ def survey(
         def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
             calls.append((name, args[0].dim()))
 
-        context.callback(part.register_forward_pre_hook(hook).remove)
+        context.enter_context(part.register_forward_pre_hook(hook))
 
-    norms, training = {*batch_norms(network)}, network.training
-    with ExitStack() as context, torch.no_grad():
-        context.callback(network.train, training)
+    norms = {*batch_norms(network)}
+    with ExitStack() as context, evaluating(network):
         for name, part in network.named_modules():
             if isinstance(part, (nn.Linear, nn.Conv2d)) or name in norms:
                 listen(name, part)
-        forward(network.eval(), {name: tensor[None] for name, tensor in state.items()}, example)
+        forward(network, {name: tensor[None] for name, tensor in state.items()}, example)
     counts = Counter(name for name, _ in calls)
     layers, left_out, normed = [], {}, False
     for name, dimensions in calls:
@@ -65,7 +64,7 @@ def survey(
         # A linear layer maps the last axis, whatever comes before; a convolution is recorded as patches.
         linear = isinstance(network.get_submodule(name), nn.Linear)
         point = Point(name, "input")
-        layers.append(Fitted(name, Feature(point, dimensions - 1) if linear else point, normed))
+        layers.append(FittedLayer(name, Feature(point, dimensions - 1) if linear else point, normed))
         normed = False
     fitted = {f"{layer.name}.weight" for layer in layers}
     for name, parameter in network.named_parameters():
@@ -77,7 +76,7 @@ def survey(
 
 
 def _reason(part: nn.Module, stored: bool, calls: int) -> str:
-    """Why a module cannot be refitted, or nothing."""
+    """Why a module cannot be refitted; empty if it can."""
     if not stored:
         return "computed from others"
     if calls > 1:

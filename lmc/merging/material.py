@@ -61,7 +61,7 @@ class Merged:
     Attributes:
         state: its weights, by the names and in the types of the first run's.
         outside: where ``state`` was kept in the class {D theta + f} of the runs, what it would be without.
-        notes: what a person should know, a line each.
+        notes: what the user should know, one line each.
     """
 
     state: State

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from lmc.core.errors import LmcError, MismatchError
-from lmc.merging.layers import Fitted, survey
+from lmc.merging.layers import FittedLayer, survey
 from lmc.merging.least_squares import correction
 from lmc.merging.material import Bar, Material, Merged
 from lmc.merging.mean import average
@@ -34,7 +34,7 @@ def representation(
     over the training inputs and their positions. h is what the merged network itself, as far as it is
     known, puts into the layer, h_i what run i does. lambda is ``ridge`` times the mean variance of the
     coordinates of h; of a layer without bias, their mean square. All else is the mean: norms, embeddings,
-    grouped convolutions, layers that are called several times. BatchNorm statistics are estimated anew
+    grouped convolutions, layers that are called several times. BatchNorm statistics are re-estimated
     before each layer behind one.
 
     Args:
@@ -62,7 +62,7 @@ def representation(
 
 
 def _realise(
-    material: Material, layers: Sequence[Fitted], ridge: float, constraint: Constraint | None, bar: Bar
+    material: Material, layers: Sequence[FittedLayer], ridge: float, constraint: Constraint | None, bar: Bar
 ) -> tuple[State, list[str]]:
     """The merged network, in the class of ``constraint`` where there is one, and warnings."""
     states, merged, notes = material.states, len(material.states), []
@@ -82,7 +82,7 @@ def _realise(
         if moments.count <= inputs:
             notes.append(
                 f"warning: {layer.name}: {moments.count} rows of data for {inputs} inputs; "
-                "the mean weights stand where the data say nothing"
+                "directions without data keep the mean weights"
             )
         bar.advance()
     return {name: tensor.cpu() for name, tensor in unstack(tensors, merged).items()}, notes
@@ -114,7 +114,7 @@ def _refit(weight: Tensor, bias: Tensor | None, moments: Moments, ridge: float, 
 
 
 def _renew(material: Material, tensors: State, merged: int) -> None:
-    """Take one network's BatchNorm statistics anew, in place."""
+    """Re-estimate one network's BatchNorm statistics, in place."""
     own = {name: tensor[merged:] for name, tensor in tensors.items()}
     for name, tensor in reestimate(material.network, own, material.inputs).items():
         tensors[name][merged:] = tensor

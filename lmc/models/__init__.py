@@ -30,7 +30,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 GIVEN = ("input_shape", "outputs", "graph")
-"""What the data say of themselves; a builder gets those that it declares."""
+"""Properties of the data; a builder gets those that it declares."""
 
 
 def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init_seed: int) -> nn.Module:
@@ -50,7 +50,7 @@ def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive("init", init_seed))
         try:
-            return builder(**supplied, **settings)
+            return builder(**supplied, **registry.keywords(builder, settings))
         except LmcError:
             raise
         except (TypeError, ValueError) as error:
@@ -61,10 +61,10 @@ def _check_graph(name: str, wanted: Mapping[str, inspect.Parameter], given: Mapp
     has, data = given.get("graph") is not None, given.get("data", "these data")
     if has and "graph" not in wanted:
         raise SettingError(
-            f"model={name}: reads no graph, and data={data} is one",
+            f"model={name}: reads no graph, but data={data} has one",
             "model=gcn reads it, or a builder with graph",
         )
     if not has and "graph" in wanted and wanted["graph"].default is inspect.Parameter.empty:
         raise SettingError(
-            f"model={name}: needs a graph, and data={data} has none", "data=sbm or data=arxiv; else model=mlp"
+            f"model={name}: needs a graph, but data={data} has none", "data=sbm or data=arxiv; else model=mlp"
         )

@@ -84,7 +84,7 @@ def cnn(
     activation: Literal["gelu", "relu", "tanh"] = "relu",
     hidden: list[Annotated[int, Field(ge=1)]] = [],  # noqa: B006
 ) -> nn.Module:
-    """A small network for images of any size that can be pooled once a convolution.
+    """A small network for images of any size that can be pooled once per convolution.
 
     Args:
         channels: of each convolution.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lmc.core.errors import SettingError
 from lmc.models.activations import ACTIVATIONS
-from lmc.models.graph import Adjacency, Aggregation, Graph
+from lmc.models.graph import Adjacency, Aggregation, GraphLike
 from lmc.models.initialisation import initialise
 from lmc.models.norms import NODE_NORMS
 
@@ -26,7 +26,7 @@ class GCN(nn.Module):
     def __init__(
         self,
         widths: Sequence[int],
-        graph: Graph,
+        graph: GraphLike,
         adjacency: Adjacency,
         activation: str,
         norm: str,
@@ -50,7 +50,7 @@ class GCN(nn.Module):
 def gcn(
     input_shape: Sequence[int],
     outputs: int,
-    graph: Graph,
+    graph: GraphLike,
     *,
     hidden: list[Annotated[int, Field(ge=1)]] = [256, 256],  # noqa: B006
     activation: Literal["gelu", "relu", "tanh"] = "relu",

@@ -13,7 +13,7 @@ DENSE_SHARE = 1 / 32
 """Share of non-zero entries from which the dense product is the faster one, measured on one core."""
 
 
-class Graph(Protocol):
+class GraphLike(Protocol):
     """What a network reads of a graph: edges (2, E) int64, in one direction or both, and its nodes."""
 
     @property
@@ -25,7 +25,7 @@ class Graph(Protocol):
         """How many there are."""
 
 
-def normalised(graph: Graph) -> tuple[Tensor, Tensor]:
+def normalised(graph: GraphLike) -> tuple[Tensor, Tensor]:
     """D^-1/2 (A + I) D^-1/2 of the undirected graph with self loops (arXiv 1609.02907).
 
     Returns:
@@ -45,7 +45,7 @@ class Aggregation(nn.Module):
     values: Tensor
     positions: Tensor | None
 
-    def __init__(self, graph: Graph, adjacency: Adjacency = "auto") -> None:
+    def __init__(self, graph: GraphLike, adjacency: Adjacency = "auto") -> None:
         super().__init__()
         positions, values = normalised(graph)
         if adjacency == "auto":

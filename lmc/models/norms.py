@@ -9,12 +9,14 @@ nearest. They are buffers, so they are stored and permuted with the weights, and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from lmc.core import seeds
+from lmc.models.modes import evaluating
 from lmc.models.stack import State
 
 Norm = Callable[[int, bool], nn.Module]
@@ -92,16 +94,11 @@ def calibrate(model: nn.Module, input_shape: Sequence[int]) -> nn.Module:
     norms = [part for part in model.modules() if isinstance(part, LinearNorm)]
     if not norms:
         return model
-    handles = [norm.register_forward_pre_hook(_measure) for norm in norms]
-    training, weight = model.training, next(model.parameters())
     x = torch.randn(_SAMPLES, *input_shape, generator=seeds.generator("linear_norm"))
-    try:
-        with torch.no_grad():
-            model.eval()(x.to(weight))
-    finally:
-        model.train(training)
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as context, evaluating(model):
+        for norm in norms:
+            context.enter_context(norm.register_forward_pre_hook(_measure))
+        model(x.to(next(model.parameters())))
     return model
 
 

@@ -37,8 +37,8 @@ def relu_sum(
     """A sum of ``units`` rectified units, weights from N(0, init_sd^2), biases 0.
 
     Raises:
-        SettingError: the data ask for more than one output.
+        SettingError: the data need more than one output.
     """
     if outputs != 1:
-        raise SettingError(f"model=relu_sum: has one output, the data ask for {outputs}", "data=teacher")
+        raise SettingError(f"model=relu_sum: has one output, but the data need {outputs}", "data=teacher")
     return ReluSum(math.prod(input_shape), units, init_sd)

@@ -15,8 +15,8 @@ from lmc.models.norms import IMAGE_NORMS
 _CHANNELS, _BLOCKS = (16, 32, 64), 3
 
 
-class Block(nn.Module):
-    """Two convolutions and what goes past them: a 1 x 1 convolution where the shape changes (option B)."""
+class ResidualBlock(nn.Module):
+    """Two convolutions and a skip connection: a 1 x 1 convolution where the shape changes (option B)."""
 
     def __init__(self, inputs: int, channels: int, stride: int, norm: str) -> None:
         super().__init__()
@@ -66,8 +66,8 @@ def _conv(inputs: int, channels: int, kernel: int, stride: int, norm: str) -> nn
 
 
 def _stage(inputs: int, channels: int, stride: int, norm: str) -> nn.Sequential:
-    rest = [Block(channels, channels, 1, norm) for _ in range(_BLOCKS - 1)]
-    return nn.Sequential(Block(inputs, channels, stride, norm), *rest)
+    rest = [ResidualBlock(channels, channels, 1, norm) for _ in range(_BLOCKS - 1)]
+    return nn.Sequential(ResidualBlock(inputs, channels, stride, norm), *rest)
 
 
 def resnet20(

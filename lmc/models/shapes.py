@@ -1,4 +1,4 @@
-"""What a builder asks of the shape of a sample, and how it refuses another."""
+"""The shape of a sample that a builder needs, and the error for another shape."""
 
 from __future__ import annotations
 

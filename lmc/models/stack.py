@@ -1,4 +1,4 @@
-"""K networks of one architecture as one tensor per name with a leading run axis (DESIGN 3.2).
+"""K networks of one architecture as one tensor per name with a leading run axis.
 
 ``forward`` is the only place that runs a stack: training, recording and paths all call it. One
 network alone is run without vmap, which also serves modules with random operations.
@@ -92,7 +92,7 @@ def forward(
         inputs: (B, *shape) for all runs when ``shared``, else (K, B, *shape).
         capture: points whose tensors to return.
         replace: a module's name, or a point, to the tensor (K, B, ...) that stands in for it; outputs are
-            then not computed. A name, or a point that says no call, stands for every call.
+            then not computed. A name, or a point without a call, stands for every call.
 
     Returns:
         outputs (K, B, C), and captured tensors (K, B, ...).
@@ -143,7 +143,7 @@ def portions(tensors: Mapping[str, Tensor]) -> Iterator[tuple[slice, State]]:
 
 @contextmanager
 def _flat_group_norms(module: nn.Module) -> Iterator[None]:
-    """GroupNorm asks for the memory format of maps, which vmap cannot tell; of (B, C, HW) it asks not."""
+    """vmap cannot answer group_norm's question about the memory format of 4-d inputs: flatten H and W."""
 
     def flat(part: nn.GroupNorm, x: Tensor) -> Tensor:
         maps = x.flatten(2) if x.dim() > 3 else x
@@ -196,7 +196,7 @@ def _listen(module: nn.Module, point: Point, seen: dict[Point, Tensor]) -> Any:
 
 
 def layouts(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """The order of axes in which training keeps a stacked weight, where it is not its own (DESIGN 8).
+    """The order of axes in which training keeps a stacked weight, where it is not the weight's own.
 
     Input-major for ``nn.Linear``, (K, in, out); channels last for ``nn.Conv2d``, (K, out, h, w, in).
     """
@@ -242,5 +242,5 @@ def batch_norms(module: nn.Module) -> list[str]:
 
 
 def chunk(samples: int, features: int, *, itemsize: int = 4, budget: int = 48 << 20) -> int:
-    """Samples at a time so that ``features`` numbers a sample stay within ``budget`` bytes."""
+    """Samples at a time so that ``features`` numbers per sample stay within ``budget`` bytes."""
     return max(1, min(samples, budget // max(1, features * itemsize)))

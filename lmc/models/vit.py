@@ -38,7 +38,7 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention, then two linear layers with a GELU between, each added to the stream behind its norm."""
 
     def __init__(self, dim: int, heads: int, hidden: int) -> None:
@@ -77,7 +77,7 @@ class ViT(nn.Module):
         self.token = nn.Parameter(torch.empty(own, dim).normal_(std=_POSITION_SD)) if own else None
         self.position = nn.Parameter(torch.empty(tokens + own, dim).normal_(std=_POSITION_SD))
         hidden = max(1, round(mlp_ratio * dim))
-        self.blocks = nn.Sequential(*(Block(dim, heads, hidden) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(TransformerBlock(dim, heads, hidden) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim)
         self.linear = nn.Linear(dim, outputs)
 

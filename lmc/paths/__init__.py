@@ -2,20 +2,24 @@
 
 from lmc.paths.barriers import barriers
 from lmc.paths.cuts import Cut, cuts
-from lmc.paths.gap import Block, Gap, blocks, gaps
-from lmc.paths.line import interpolate, scan
+from lmc.paths.gap import Gap, Segment, gaps, segments
+from lmc.paths.line import Line, interpolate
 from lmc.paths.representation import HEADS, merge_representations
+from lmc.paths.scene import Curve, Scene, scan
 
 __all__ = [
     "HEADS",
-    "Block",
+    "Curve",
     "Cut",
     "Gap",
+    "Line",
+    "Scene",
+    "Segment",
     "barriers",
-    "blocks",
     "cuts",
     "gaps",
     "interpolate",
     "merge_representations",
     "scan",
+    "segments",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Point, forward, portions
 
 OUTPUTS = Point("", "output")
@@ -39,19 +40,6 @@ class Cut:
     layer: str
     point: Point
     layers: tuple[str, ...]
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every part's own mode comes back."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def calls(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> list[Call]:
@@ -83,7 +71,7 @@ def calls(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> lis
     with ExitStack() as context, evaluating(module):
         for name, part in module.named_modules():
             for handle in listen(name, part):
-                context.callback(handle.remove)
+                context.enter_context(handle)
         forward(module, _alone(state), inputs)
     return made
 
@@ -99,7 +87,7 @@ def _alone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def captured(
     module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, points: Iterable[Point]
 ) -> dict[Point, list[Tensor]]:
-    """What every run of a stack has at some points in evaluation mode, (B, ...) a run."""
+    """What every run of a stack has at some points in evaluation mode, (B, ...) per run."""
     capture = list(points)
     with evaluating(module):
         seen = [forward(module, part, inputs, capture=capture)[1] for _, part in portions(tensors)]
@@ -111,7 +99,7 @@ def decides(
 ) -> bool:
     """Whether ``end`` depends on ``start`` alone: it stays when the inputs change and ``start`` does not.
 
-    Decided on these weights and inputs: what goes past ``start`` and happens to be constant is not seen.
+    Decided on these weights and inputs: a constant skip connection around ``start`` is not noticed.
 
     Args:
         inputs: (B, *input_shape), a few.
@@ -128,7 +116,7 @@ def decides(
 def cuts(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> list[Cut]:
     """Every cut between layers in order, the last place before the next layer; not the outputs themselves.
 
-    Layers that something goes past, as in a residual block, end together where it comes back.
+    Layers that a skip connection bypasses, as in a residual block, end together where it joins again.
 
     Args:
         inputs: (B, *input_shape), a few.

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lmc.models.stack import Point, State, chunk, forward, portions, stack_states
-from lmc.paths.cuts import calls, captured, decides, evaluating
-from lmc.paths.line import Between, interpolate
-from lmc.recording import features, reestimate
-from lmc.recording.evaluation import Rows
+from lmc.models.modes import evaluating
+from lmc.models.stack import Point, State, chunk, forward, portions
+from lmc.paths.cuts import calls, captured, decides
+from lmc.paths.line import Between
+from lmc.paths.scene import Scene
+from lmc.recording import features
+from lmc.recording.evaluation import RowsOfStack
 
 
 @dataclass(frozen=True)
-class Block:
+class Segment:
     """A linear map and what stands between its output and what the next layer reads (phi).
 
     ``calls``: how often the layer is called; ``output`` and ``end`` are of the last call. Where ``end`` is
@@ -32,7 +34,7 @@ class Block:
 
     @property
     def inputs(self) -> list[Point]:
-        """What the layer reads, a point a call."""
+        """What the layer reads, one point per call."""
         return [Point(self.layer, "input", call) for call in range(self.calls)]
 
 
@@ -46,9 +48,9 @@ class Gap:
     feature_cosine: Tensor
 
 
-def blocks(
+def segments(
     module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor, layers: Sequence[str]
-) -> list[Block]:
+) -> list[Segment]:
     """The layers with their phi: as far before the next layer as their output alone decides.
 
     So it is norm, activation and pooling in a chain; the norm of a layer that adds into a stream; nothing
@@ -68,7 +70,7 @@ def blocks(
         until = min((call.began for call in made if call.layer and call.began > last.ended), default=math.inf)
         between = [call.point for call in made if call.point.module and last.ended < call.ended < until]
         behind = (point for point in reversed(between) if decides(module, state, inputs, last.point, point))
-        found.append(Block(layer, len(own), last.point, next(behind, last.point)))
+        found.append(Segment(layer, len(own), last.point, next(behind, last.point)))
     return found
 
 
@@ -83,62 +85,46 @@ def cross_terms(
     return _ratio((alphas * (1 - alphas)) ** 2 * crossing, _mean_square(alphas, square_a, square_b, product))
 
 
-def gaps(
-    module: nn.Module,
-    a: Mapping[str, Tensor],
-    b: Mapping[str, Tensor],
-    alphas: Sequence[float],
-    blocks: Sequence[Block],
-    inputs: Tensor,
-    statistics: Tensor | None = None,
-) -> dict[str, Gap]:
-    """The gap of every layer at every l: one pass over the data, in memory that does not grow with them.
+def gaps(scene: Scene, segments: Sequence[Segment], split: str) -> dict[str, Gap]:
+    """The gap of every layer at every l: one pass over a split, in memory that does not grow with it.
 
     Positions and tokens are samples. All layers' phi are computed in one forward pass, as their outputs
-    are all replaced and decide what comes behind.
+    are all replaced and decide what comes behind. BatchNorm statistics are re-estimated where the scene
+    asks for it: of A, of B, of the network at every l, and of phi_m on the averaged outputs that it is
+    given; else phi_m has those of the network at l.
 
     Args:
-        a, b: state dicts of one architecture.
-        inputs: (N, *input_shape) of the split that the expectations are over.
-        statistics: training inputs from which to re-estimate BatchNorm statistics: of A, of B, of the
-            network at every l, and of phi_m on the averaged outputs that it is given; None takes A's and
-            B's, and interpolates.
+        split: the scene's split over which the expectations are.
     """
-    ends, points = stack_states([a, b]), interpolate(a, b, alphas)
-    outputs = [block.output for block in blocks]
-    behind = list(dict.fromkeys(block.end for block in blocks))
-    everything = list(
-        dict.fromkeys([*(each for block in blocks for each in block.inputs), *outputs, *behind])
-    )
+    module, alphas, ends, points = scene.module, scene.alphas, scene.ends(), scene.weights()
+    outputs = [segment.output for segment in segments]
+    behind = list(dict.fromkeys(segment.end for segment in segments))
+    read = [each for segment in segments for each in segment.inputs]
+    everything = list(dict.fromkeys([*read, *outputs, *behind]))
 
-    def between(seen: Mapping[Point, Sequence[Tensor]]) -> dict[str | Point, Rows]:
+    def between(seen: Mapping[Point, Sequence[Tensor]]) -> dict[str | Point, RowsOfStack]:
         return {point: Between(seen[point][0], seen[point][1], alphas) for point in outputs}
 
-    averaged = points
-    if statistics is not None:
-        ends = reestimate(module, ends, statistics)
-        averaged = reestimate(
-            module, points, statistics, lambda x: between(captured(module, ends, x, outputs))
-        )
-        points = reestimate(module, points, statistics)
+    averaged = scene.reestimated(points, lambda x: between(captured(module, ends, x, outputs)))
+    points = scene.reestimated(points)
     device = next(iter(points.values())).device
-    sums = {block: _Sums(alphas, device) for block in blocks}
-    for x in _batches(module, ends, inputs, everything):
+    sums = {segment: _Sums(alphas, device) for segment in segments}
+    for x in _batches(module, ends, scene.splits[split][0], everything):
         seen = captured(module, ends, x, everything)
-        means = {block: own.ends(module, block, ends, seen) for block, own in sums.items()}
+        means = {segment: own.ends(module, segment, ends, seen) for segment, own in sums.items()}
         known = between(seen)
         with evaluating(module):
             for rows, part in portions(points):
                 _, line = forward(module, part, x, capture=behind)
-                for block, own in sums.items():
-                    own.line(rows, features(line[block.end]), means[block][rows])
+                for segment, own in sums.items():
+                    own.line(rows, features(line[segment.end]), means[segment][rows])
             for rows, part in portions(averaged):
                 here = {point: value[rows] for point, value in known.items()}
                 _, phi = forward(module, part, x, capture=behind, replace=here)
-                for block, own in sums.items():
-                    if block.end != block.output:
-                        own.phi(rows, features(phi[block.end]), means[block][rows])
-    return {block.layer: own.finish() for block, own in sums.items()}
+                for segment, own in sums.items():
+                    if segment.end != segment.output:
+                        own.phi(rows, features(phi[segment.end]), means[segment][rows])
+    return {segment.layer: own.finish() for segment, own in sums.items()}
 
 
 def _batches(module: nn.Module, ends: State, inputs: Tensor, points: Sequence[Point]) -> Iterator[Tensor]:
@@ -160,16 +146,16 @@ class _Sums:
         self.count = 0
 
     def ends(
-        self, module: nn.Module, block: Block, ends: State, seen: Mapping[Point, Sequence[Tensor]]
+        self, module: nn.Module, segment: Segment, ends: State, seen: Mapping[Point, Sequence[Tensor]]
     ) -> Between:
         """Take in what A and B have before the layer and after phi; m at every l, (l, samples, n)."""
-        part = module.get_submodule(block.layer)
-        a, b = ends[f"{block.layer}.weight"]
-        for point in block.inputs:
+        part = module.get_submodule(segment.layer)
+        a, b = ends[f"{segment.layer}.weight"]
+        for point in segment.inputs:
             x, y = seen[point]
             self.outputs = self.outputs + _products(_linear(part, a, x), _linear(part, b, y))
             self.crossing = self.crossing + _linear(part, a - b, x - y).double().square().sum()
-        after_a, after_b = (features(run[None])[0].double() for run in seen[block.end])
+        after_a, after_b = (features(run[None])[0].double() for run in seen[segment.end])
         self.features = self.features + _products(after_a, after_b)
         self.count += len(after_a)
         return Between(after_a, after_b, self.alphas.tolist())
@@ -218,5 +204,5 @@ def _mean_square(alphas: Tensor, square_a: Tensor, square_b: Tensor, product: Te
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """Zero where nothing is nothing's part."""
+    """part / whole, with 0 / 0 = 0."""
     return torch.where(part == 0, torch.zeros_like(part), part / whole)

@@ -1,17 +1,20 @@
-"""The straight line between two networks: loss and accuracy at every point (THEORY 5)."""
+"""The straight line between two networks, in weights and in hidden states (THEORY 5)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Point, State, forward
-from lmc.recording import evaluate, reestimate
-from lmc.recording.evaluation import Losses, Replacements
+from lmc.recording.evaluation import Replacements
 
-Split = tuple[Tensor, Tensor]
+Alphas = Sequence[float]
+Pair = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
+"""State dicts of two networks of one architecture, A and B."""
 
 
 def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
@@ -27,37 +30,17 @@ def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequen
     return points
 
 
-def scan(
-    module: nn.Module,
-    a: Mapping[str, Tensor],
-    b: Mapping[str, Tensor],
-    alphas: Sequence[float],
-    splits: Mapping[str, Split],
-    losses: Losses,
-    correct: Losses,
-    statistics: Tensor | None = None,
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean loss and accuracy, each (L,) float64, of every split along the line from A to B.
+class Line:
+    """The straight line: weights and hidden layers that are linear in them are interpolated."""
 
-    All points are evaluated together. Where the first layer is linear in the data its output is linear
-    in l too, so it is computed for the two ends only.
+    def points(self, pair: Pair, alphas: Alphas) -> State:
+        """(1 - l) A + l B, as ``interpolate``."""
+        return interpolate(*pair, alphas)
 
-    Args:
-        a, b: state dicts of one architecture.
-        splits: name to (inputs, targets).
-        statistics: training inputs from which to re-estimate BatchNorm at every point; None interpolates
-            the statistics like weights, and the ends are the stored runs.
-    """
-    points = interpolate(a, b, alphas)
-    if statistics is not None:
-        points = reestimate(module, points, statistics)
-    example = next(inputs[:1] for inputs, _ in splits.values() if len(inputs))
-    first = first_linear(module, a, example)
-    replace = None if first is None else _shared(*first, a, b, alphas)
-    return {
-        name: evaluate(module, points, inputs, targets, losses, correct, replace)
-        for name, (inputs, targets) in splits.items()
-    }
+    def shortcut(self, module: nn.Module, pair: Pair, alphas: Alphas, example: Tensor) -> Replacements | None:
+        """Outputs of a first layer that is linear in the data are linear in l too: two ends, not L points."""
+        first = first_linear(module, pair[0], example)
+        return None if first is None else _shared(*first, pair, alphas)
 
 
 def first_linear(
@@ -81,14 +64,10 @@ def first_linear(
         return hook
 
     layers = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
-    handles = [part.register_forward_pre_hook(listen(name)) for name, part in layers]
-    training = module.training
-    module.eval()
-    with torch.no_grad():
+    with ExitStack() as context, evaluating(module):
+        for name, part in layers:
+            context.enter_context(part.register_forward_pre_hook(listen(name)))
         forward(module, {name: tensor[None] for name, tensor in state.items()}, example)
-    module.train(training)
-    for handle in handles:
-        handle.remove()
     return found[0] if found else None
 
 
@@ -104,13 +83,11 @@ class Between:
         return found[0][None] if len(found) == 1 else torch.stack(found)
 
 
-def _shared(
-    name: str, shape: torch.Size, a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]
-) -> Replacements:
+def _shared(name: str, shape: torch.Size, pair: Pair, alphas: Alphas) -> Replacements:
     def outputs(x: Tensor) -> Mapping[str | Point, Between]:
         read = x.reshape(len(x), *shape)
         start, end = (
-            nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in (a, b)
+            nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in pair
         )
         return {name: Between(start, end, alphas)}
 

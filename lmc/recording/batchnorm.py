@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import State, batch_norms, forward, size
 from lmc.recording.evaluation import Replacements
 
@@ -32,13 +32,11 @@ def reestimate(
         return dict(tensors)
     parts = [module.get_submodule(name) for name in names]
     fresh = {name: tensor.clone() for name, tensor in tensors.items()}
-    before = [(part.training, part.momentum) for part in parts]
-    training = module.training
-    module.eval()
+    momenta = [part.momentum for part in parts]
     device = next(iter(fresh.values())).device
     step = min(BATCH, len(inputs))
-    try:
-        with torch.no_grad():
+    with evaluating(module):
+        try:
             for part in parts:
                 part.train()
             for count, start in enumerate(range(0, len(inputs) - step + 1, step)):
@@ -48,9 +46,7 @@ def reestimate(
                 known = replace(x) if replace else {}
                 runs = slice(0, size(fresh))
                 forward(module, fresh, x, replace={where: value[runs] for where, value in known.items()})
-    finally:
-        module.train(training)
-        for part, (mode, momentum) in zip(parts, before, strict=True):
-            part.train(mode)
-            part.momentum = momentum  # type: ignore[assignment]
+        finally:
+            for part, momentum in zip(parts, momenta, strict=True):
+                part.momentum = momentum
     return fresh

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Point, chunk, forward, portions
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
 
-class Rows(Protocol):
-    """A stack (K, ...) of which some runs at a time are asked for: a tensor, or what computes its rows."""
+class RowsOfStack(Protocol):
+    """A stack (K, ...) that is read some runs at a time: a tensor, or an object that computes its rows."""
 
     def __getitem__(self, runs: slice, /) -> Tensor: ...
 
 
-Replacements = Callable[[Tensor], Mapping[str | Point, Rows]]
-"""From a batch (B, ...), what stands in at modules or points, (K, B, ...): not computed run by run."""
+Replacements = Callable[[Tensor], Mapping[str | Point, RowsOfStack]]
+"""From a batch (B, ...), the tensors (K, B, ...) that replace outputs of modules or tensors at points."""
 
 
 def evaluate(
@@ -46,9 +48,7 @@ def evaluate(
     device = next(iter(tensors.values())).device
     loss = torch.zeros(runs, dtype=torch.float64, device=device)
     accuracy = torch.zeros_like(loss)
-    training = module.training
-    module.eval()
-    with torch.no_grad():
+    with evaluating(module):
         step = chunk(len(inputs), together * activation_size(module, inputs[:1])) if len(inputs) else 1
         for start in range(0, len(inputs), step):
             x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
@@ -59,31 +59,27 @@ def evaluate(
                 shared = y.expand(len(outputs), *y.shape)
                 loss[rows] += losses(outputs, shared).double().sum(dim=1)
                 accuracy[rows] += correct(outputs, shared).double().sum(dim=1)
-    module.train(training)
     samples = len(inputs) or math.nan
     return (loss / samples).cpu(), (accuracy / samples).cpu()
 
 
 def activation_size(module: nn.Module, example: Tensor) -> int:
-    """Roughly the numbers one sample occupies on its way: itself, and what every layer makes of it.
+    """Roughly how many numbers one sample needs in a forward pass: its own, and every layer's output.
 
-    Measured by running it, as maps shrink on their way.
+    Measured in a forward pass, as the size of maps changes from layer to layer.
 
     Args:
         example: (1, *input_shape).
     """
     found = [example.numel()]
     layers = [part for part in module.modules() if any(own.dim() > 1 for own in part.parameters(False))]
-    handles = [
-        part.register_forward_hook(
-            lambda _, __, output: found.append(output.numel()) if isinstance(output, Tensor) else None
-        )
-        for part in layers
-    ]
-    training = module.training
-    with torch.no_grad():
-        module.eval()(example.to(next(module.parameters(), example).device))
-    module.train(training)
-    for handle in handles:
-        handle.remove()
+
+    def hook(_: nn.Module, __: tuple[Tensor, ...], output: object) -> None:
+        if isinstance(output, Tensor):
+            found.append(output.numel())
+
+    with ExitStack() as context, evaluating(module):
+        for part in layers:
+            context.enter_context(part.register_forward_hook(hook))
+        module(example.to(next(module.parameters(), example).device))
     return sum(found)

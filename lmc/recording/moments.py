@@ -1,8 +1,8 @@
-"""One pass over the data, kept as moments (DESIGN 3.3).
+"""One pass over the data, kept as moments.
 
 Counts, means, variances, covariances and cross-covariances of any layer's inputs or outputs, in float64
 and in memory that does not depend on the number of samples. Batches are combined about their own means,
-so that a large mean costs no digits.
+so that a large mean loses no digits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lmc.models.modes import evaluating
 from lmc.models.stack import Feature, Point, chunk, forward, portions
 
 RunPair = tuple[int, int]
@@ -115,9 +116,7 @@ def record(
     streams = {source: MomentStream(pairs) for source, pairs in points.items()}
     capture = list(dict.fromkeys(map(_point, points)))
     device = next(iter(tensors.values())).device
-    training = module.training
-    module.eval()
-    with torch.no_grad():
+    with evaluating(module):
         parts = list(portions(tensors))
         widths = _widths(module, tensors, inputs[:1].to(device), points)
         step = chunk(len(inputs), parts[-1][0].stop * widths, itemsize=8, budget=_BUDGET)
@@ -126,7 +125,6 @@ def record(
             seen = [forward(module, part, batch, capture=capture)[1] for _, part in parts]
             for source, stream in streams.items():
                 stream.add([run for part in seen for run in read(module, source, part[_point(source)])])
-    module.train(training)
     return {source: stream.finish() for source, stream in streams.items()}
 
 
@@ -167,11 +165,8 @@ def sample(
     """(K, count, n) rows at a point, drawn without replacement by a seed; fewer if there are fewer."""
     draw = torch.Generator().manual_seed(seed)
     chosen = inputs[torch.randperm(len(inputs), generator=draw)[:count]]
-    training = module.training
-    module.eval()
-    with torch.no_grad():
+    with evaluating(module):
         _, seen = forward(module, tensors, chosen.to(next(iter(tensors.values())).device), capture=[point])
-    module.train(training)
     rows = read(module, point, seen[point])
     return rows[:, torch.randperm(rows.shape[1], generator=draw)[:count]]
 

@@ -1,16 +1,16 @@
-"""Reading and writing one file: whole or not at all, and never a pickle (DESIGN 6)."""
+"""Reading and writing one file: whole or not at all, and never a pickle."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lmc.core import files as core
 from lmc.core.errors import OutputError, SettingError, StoredFileError
 
 if TYPE_CHECKING:
@@ -18,30 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` that takes its place when the block ends well.
-
-    Raises:
-        OutputError: the folder cannot be written or the disk is full; ``path`` is as it was.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
-            raise OutputError(
-                f"{path}: cannot be written: {_reason(error)}", "outputs=DIR writes elsewhere"
-            ) from error
-        raise
-
-
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error)
+_ELSEWHERE = "outputs=DIR writes elsewhere"
+replacing = partial(core.replacing, hint=_ELSEWHERE)
 
 
 def check_writable(folder: Path) -> None:
@@ -54,9 +32,7 @@ def check_writable(folder: Path) -> None:
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
-        raise OutputError(
-            f"{existing}: is a file, so no outputs can be written there", "outputs=DIR writes elsewhere"
-        )
+        raise OutputError(f"{existing}: is a file, so no outputs can be written there", _ELSEWHERE)
     with replacing(existing / ".lmc-writable") as temporary:
         temporary.write_bytes(b"")
     (existing / ".lmc-writable").unlink(missing_ok=True)
@@ -101,12 +77,15 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, yaml.safe_dump(dict(content), sort_keys=False))
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors as safetensors."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors as safetensors, with texts in the file's header."""
     from safetensors.torch import save_file
 
     with replacing(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, temporary, dict(metadata) if metadata else None)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -148,6 +127,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     try:
         return dict(load_file(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StoredFileError(f"{path}: truncated, or not a safetensors file ({error})") from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in a safetensors file's header; raises StoredFileError if it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as opened:
+            return dict(opened.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise StoredFileError(f"{path}: truncated, or not a safetensors file ({error})") from error
 

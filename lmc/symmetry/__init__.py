@@ -1,7 +1,7 @@
 """Permutation symmetries of a network: found, applied, verified."""
 
 from lmc.symmetry.declared import permutation_groups
-from lmc.symmetry.groups import Axis, Fixed, Group, Groups, apply, compose, families, random
+from lmc.symmetry.groups import Axis, Fixed, Group, Groups, apply, compose, families, inverse, random
 from lmc.symmetry.verify import verify
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "apply",
     "compose",
     "families",
+    "inverse",
     "permutation_groups",
     "random",
     "verify",

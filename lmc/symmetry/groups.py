@@ -79,7 +79,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Fixed:
-    """An axis that cannot be permuted, and the operation that says so."""
+    """An axis that cannot be permuted, and the operation that prevents it."""
 
     tensor: str
     axis: int
@@ -100,7 +100,7 @@ class Groups:
         return len(self.groups)
 
     def identity(self) -> dict[str, Tensor]:
-        """The permutation that moves nothing, per group (n,) int64."""
+        """The identity permutation of every group, (n,) int64."""
         return {group.name: torch.arange(group.size) for group in self}
 
 
@@ -146,7 +146,7 @@ def _check_families(chosen: Iterable[tuple[Group, Tensor]]) -> None:
     for group, permutation in chosen:
         own = permutation.view(group.blocks, -1)[:, 0].cpu() // group.block
         if not torch.equal(blocks.setdefault(group.family or group.name, own), own):
-            raise LmcError(f"group {group.name}: moves its blocks otherwise than its family {group.family}")
+            raise LmcError(f"group {group.name}: moves its blocks differently from its family {group.family}")
 
 
 def _along(tensor: Tensor, place: Axis, permutation: Tensor) -> Tensor:
@@ -185,3 +185,8 @@ def _draw(size: int, generator: torch.Generator) -> Tensor:
 def compose(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The permutation that applies ``first``, then ``second``: B[first][second] = B[first[second]]."""
     return {name: first[name][second[name]] for name in first}
+
+
+def inverse(permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The permutation that takes ``permutations`` back: B[p][inverse] = B."""
+    return {name: permutation.argsort() for name, permutation in permutations.items()}

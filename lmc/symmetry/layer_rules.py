@@ -1,4 +1,4 @@
-"""What layers say of their axes: contractions, convolutions, norms, embeddings, attention."""
+"""What layers do to the axes of tensors: contractions, convolutions, norms, embeddings, attention."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def added_matmul(op: Operation) -> Axes:
 
 
 def einsum(op: Operation) -> Axes:
-    """As its equation says; equations with an ellipsis have no rule."""
+    """Einsum by its equation; equations with an ellipsis have no rule."""
     equation = op.arguments["equation"].replace(" ", "")
     if "." in equation:
         return unknown(op)  # type: ignore[no-any-return]

@@ -43,7 +43,7 @@ def calls_of(node: fx.Node) -> list[Call]:
 
 
 def module_calls(found: Trace) -> Calls:
-    """From the graph."""
+    """The calls of a traced network."""
     last: dict[Call, fx.Node] = {}
     for node in found.nodes:
         for call in calls_of(node):
@@ -55,12 +55,12 @@ def module_calls(found: Trace) -> Calls:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """By its class's name, as norms of one's own are named."""
+    """Whether a module is a norm: by its class's name, which also covers norms of a user."""
     return "norm" in type(module).__name__.lower()
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Torch's, and this project's."""
+    """Whether a module is an activation of torch or of this project."""
     known = tuple(type(build()) for build in ACTIVATIONS.values())
     if isinstance(module, (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax)):
         return False

@@ -1,4 +1,4 @@
-"""What each operation of a traced network says of the axes of its arguments and results.
+"""What each operation of a traced network means for the axes of its arguments and results.
 
 A rule takes the operation and returns its result's axes. An operation without a rule fixes all it touches.
 """
@@ -226,5 +226,5 @@ VALUES: dict[str, Rule] = {
 
 
 def is_elementwise(target: Any) -> bool:
-    """Whether torch says so of an operation."""
+    """Whether torch tags an operation as pointwise."""
     return torch.Tag.pointwise in getattr(target, "tags", ())

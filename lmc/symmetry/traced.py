@@ -251,7 +251,7 @@ class _Builder:
         return tuple(found)
 
     def fixed(self) -> Iterator[Fixed]:
-        """Axes of which nothing moves."""
+        """Axes on which no entry moves."""
         for (name, axis), runs in self.runs.items():
             reasons = [atom.fixed for run in runs for atom in run if atom.size > 1]
             if reasons and all(reasons):

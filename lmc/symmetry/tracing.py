@@ -1,7 +1,8 @@
-"""A network as a graph of ATen operations, and what each says of the axes of all tensors.
+"""A network as a graph of ATen operations, and what each means for the axes of all tensors.
 
 ``torch.export`` keeps layers, norms and attention whole, so that a few families of operations cover the
-usual architectures. Nothing is guessed: what has no rule fixes all that it touches, and says so.
+usual architectures. Nothing is guessed: an operation without a rule fixes all axes that it touches, and
+is reported.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import os
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -85,7 +86,7 @@ def exported(model: nn.Module, example_input: Tensor) -> tuple[torch.export.Expo
     except Exception as error:
         raise LmcError(
             f"{type(model).__name__} cannot be traced{_place(error)}: {_line(error)}",
-            "give it a method permutation_groups() that declares its groups by hand (README, Your own model)",
+            "declare its groups in a method permutation_groups(), see help(lmc.symmetry.permutation_groups)",
         ) from error
 
 
@@ -104,17 +105,17 @@ def _shapes(model: nn.Module, example: Tensor) -> Shapes:
 
         return hook
 
-    handles = [part.register_forward_hook(listen(name)) for name, part in model.named_modules() if name]
-    with torch.no_grad():
+    with ExitStack() as context, torch.no_grad():
+        for name, part in model.named_modules():
+            if name:
+                context.enter_context(part.register_forward_hook(listen(name)))
         model(example)
-    for handle in handles:
-        handle.remove()
     return found
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """torch logs and prints whole graphs when an export fails; the error says enough."""
+    """Keep torch from printing whole graphs when an export fails; the error message is enough."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,6 +1,6 @@
 """The one training loop: any tree of stacked tensors, a loss, and batches.
 
-It knows nothing of networks, datasets or disks. Measuring and storing are hooks; a run's batches come
+It depends on no network, data set or file. Measuring and storing are hooks; a run's batches come
 from its own orders, so a run trained alone and beside others sees the same ones.
 """
 
@@ -38,14 +38,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Batch:
-    """Sample indices (K, B), one row a run, and where in training they stand."""
+    """Sample indices (K, B), one row per run, and their epoch and step."""
 
     epoch: int
     step: int
     indices: Tensor
 
 
-class Objective(Protocol):
+class BatchLoss(Protocol):
     """Mean loss (K,), differentiable, and mean accuracy (K,) of every run on its batch."""
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -84,14 +84,14 @@ class Fit:
     Attributes:
         leaves: name to (K, ...) leaf tensors, trained in place.
         objective: losses of a batch.
-        orders: epoch (from 0) to sample indices (K, N), a permutation a run.
+        orders: epoch (from 0) to sample indices (K, N), one permutation per run.
         masks: name to float D in the leaf's layout; absent is all ones.
         centres: name to f in the leaf's layout; absent is all zeros.
         alive: runs whose loss is finite; the others are carried along and no longer mean anything.
     """
 
     leaves: Mapping[str, Tensor]
-    objective: Objective
+    objective: BatchLoss
     orders: Callable[[int], Tensor]
     recipe: Recipe
     masks: Mapping[str, Tensor] = field(default_factory=dict)

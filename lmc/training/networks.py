@@ -1,4 +1,4 @@
-"""A stack of networks as leaves to train, and its loss on batches (DESIGN 8).
+"""A stack of networks as leaves to train, and its loss on batches.
 
 The weight of a linear layer is kept input-major, (K, in, out), that of a convolution channels last, and
 handed to the network as a view of its own shape: autograd's gradient then has the leaf's own layout,
@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from lmc.core import seeds
+from lmc.data.dataset import Augmentation
 from lmc.models.stack import State, aliases, forward, is_random, layouts
-from lmc.training.loop import Batch, Objective
-
-Losses = Callable[[Tensor, Tensor], Tensor]
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+from lmc.recording.evaluation import Losses
+from lmc.training.loop import Batch, BatchLoss
 
 
 class Trainee:
@@ -73,7 +72,7 @@ class Trainee:
         return {name: tensor.detach() for name, tensor in self.views().items()}
 
 
-def objective(
+def batch_loss(
     trainee: Trainee,
     inputs: Tensor,
     targets: Tensor,
@@ -81,12 +80,12 @@ def objective(
     correct: Losses,
     noise_seeds: Sequence[int],
     augment: Augmentation | None = None,
-) -> Objective:
+) -> BatchLoss:
     """The networks' mean loss and accuracy on a batch of indices into ``inputs`` and ``targets``.
 
     Args:
         losses, correct: outputs (K, B, ...) and targets to (K, B).
-        noise_seeds: one seed a run for random operations and augmentation. They draw from (seed, epoch,
+        noise_seeds: one seed per run for random operations and augmentation. They draw from (seed, epoch,
             step), so a resumed run draws what it would have drawn. Only one run at a time can have random
             operations; augmentation is each run's own.
         augment: from a run's inputs (B, ...) and a generator to others.

@@ -2,7 +2,7 @@
 
 Training holds the effective weight w. Gradients are masked by D, and decay is ``w.lerp_(f, lr * wd)``
 just before the step of an optimiser without decay of its own: AdamW on theta exactly, and entries that
-D fixes never move by a bit. (DESIGN 3.1; computing D * theta + f in the forward pass costs a third more.)
+D fixes never change by a bit. (Computing D * theta + f in the forward pass costs a third more.)
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment of training, in epochs: ``done`` of ``total``, ``epoch`` whole ones; a step is ``step``."""
+    """A moment of training, in epochs: ``done`` of ``total``, ``epoch`` whole ones; a step takes ``step``."""
 
     epoch: int
     done: float
@@ -39,7 +39,7 @@ def cosine(moment: Moment, warmup: int, factor: float) -> float:
 
 
 def exponential(moment: Moment, warmup: int, factor: float) -> float:
-    """Grows by ``factor`` an epoch over ``warmup`` epochs, as published for ResNet-20 (THEORY 1)."""
+    """Grows by ``factor`` per epoch over ``warmup`` epochs, as published for ResNet-20 (THEORY 1)."""
     return factor ** min(moment.epoch, warmup)
 
 

@@ -1,4 +1,4 @@
-"""Variants: what of a model is fixed. A builder looks at a model and returns its Constraint."""
+"""Variants: which part of a model is fixed. A builder looks at a model and returns its Constraint."""
 
 from __future__ import annotations
 
@@ -35,4 +35,5 @@ def build(
     builder = registry.find(VARIANTS, name, "variant")
     supplied = {"model": model, "mask_seed": mask_seed, "example": example}
     wanted = registry.parameters(builder)
-    return builder(**{key: value for key, value in supplied.items() if key in wanted}, **settings)
+    given = {key: value for key, value in supplied.items() if key in wanted}
+    return builder(**given, **registry.keywords(builder, settings))

@@ -9,10 +9,9 @@ from pydantic import Field
 from torch import nn
 
 from lmc.core.seeds import generator
-from lmc.variants.constraint import Constraint, constrained_weights, per_layer
+from lmc.variants.constraint import Constraint, Scale, constrained_weights, per_layer
 
 Share = Annotated[float, Field(gt=0, le=1)]
-Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def bernoulli(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from lmc.core.errors import SettingError, StoredFileError
 from lmc.models.activations import install_mixings
+
+Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""sigma_F, the standard deviation of a centre's entries."""
 
 _TYPES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -30,7 +34,7 @@ class Constraint:
     meaning: dict[str, Any] = field(default_factory=dict)
 
     def mask(self, layer: str) -> Tensor | None:
-        """D of a layer's weight as (n, d), one row a neuron."""
+        """D of a layer's weight as (n, d), one row per neuron."""
         mask = self.masks.get(f"{layer}.weight")
         return None if mask is None else mask.flatten(1)
 
@@ -113,7 +117,7 @@ def constrained_weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def per_layer(value: float | Sequence[float], weights: Mapping[str, Tensor], key: str) -> list[float]:
-    """One value a layer from a number or a list.
+    """One value per layer from a number or a list.
 
     Raises:
         SettingError: a list of another length than there are layers.

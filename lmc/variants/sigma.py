@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
+
 import torch
 from torch import Tensor, nn
 
 from lmc.core.errors import SettingError
 from lmc.core.seeds import generator
 from lmc.models.activations import activation_names
+from lmc.models.modes import evaluating
 from lmc.variants.constraint import Constraint
 
 
@@ -21,18 +25,14 @@ def sigma(model: nn.Module, mask_seed: int, example: Tensor) -> Constraint:
         SettingError: the model has no activation module, or one serves layers of several widths.
     """
     widths: dict[str, set[int]] = {name: set() for name in activation_names(model)}
-    handles = [
-        model.get_submodule(name).register_forward_hook(
-            lambda _, args, output, name=name: widths[name].add(output.shape[1 if output.dim() == 4 else -1])
-        )
-        for name in widths
-    ]
-    training = model.training
-    with torch.no_grad():
-        model.eval()(example)
-    model.train(training)
-    for handle in handles:
-        handle.remove()
+
+    def listen(found: set[int]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        return lambda _, __, output: found.add(output.shape[1 if output.dim() == 4 else -1])
+
+    with ExitStack() as context, evaluating(model):
+        for name, found in widths.items():
+            context.enter_context(model.get_submodule(name).register_forward_hook(listen(found)))
+        model(example)
     if not any(widths.values()):
         raise SettingError("variant=sigma: the model has no activation modules to exchange")
     several = [name for name, found in widths.items() if len(found) > 1]

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import nn
 
 from lmc.core.seeds import generator
-from lmc.variants.constraint import Constraint, constrained_weights, per_layer
-
-Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from lmc.variants.constraint import Constraint, Scale, constrained_weights, per_layer
 
 
 def syre(model: nn.Module, mask_seed: int, *, scale: Scale | list[Scale] = 1.0) -> Constraint:

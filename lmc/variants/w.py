@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from lmc.core.errors import SettingError, raise_together
 from lmc.core.seeds import generator
-from lmc.variants.constraint import Constraint, constrained_weights, per_layer
+from lmc.variants.constraint import Constraint, Scale, constrained_weights, per_layer
 
 NumFixed = int | float
-Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def w(

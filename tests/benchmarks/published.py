@@ -11,7 +11,7 @@ import torch
 from lmc import data as datasets
 from lmc import models, variants
 from lmc.models.stack import stack_states, state_of, unstack
-from lmc.training import Fit, Recipe, Trainee, objective, orders
+from lmc.training import Fit, Recipe, Trainee, batch_loss, orders
 
 MNIST = Path(
     os.environ.get("LMC_BENCH_MNIST", Path(__file__).parents[2].parent / "shared" / "data" / "mnist")
@@ -76,7 +76,7 @@ def fit(states, data: Data, fixed: variants.Constraint | None = None) -> tuple[T
     )
     trainee = Trainee(network(), stack_states(states), masks, centres)
     trainee.module.train()
-    loss = objective(
+    loss = batch_loss(
         trainee, data.inputs[: data.train], data.targets[: data.train], TASK.losses, TASK.correct, list(runs)
     )
     return trainee, Fit(

@@ -48,7 +48,8 @@ def test_path(data, pair, compare, note):
     loader = DataLoader(TensorDataset(inputs, targets), batch_size=BATCH)
 
     def scan():
-        return paths.scan(model, *pair, ALPHAS, {"all": (inputs, targets)}, task.losses, task.correct)["all"]
+        splits = {"all": (inputs, targets)}
+        return paths.scan(paths.Scene(model, *pair, ALPHAS, splits, task.losses, task.correct))["all"]
 
     def in_memory():
         return plain_path(model, pair, lambda: zip(inputs.split(BATCH), targets.split(BATCH)))

@@ -21,7 +21,7 @@ from lmc.matching.assignment import match_activations
 from lmc.matching.similarity import pearson
 from lmc.models.stack import stack_states, state_of, unstack
 from lmc.recording import record
-from lmc.training import Fit, Recipe, Trainee, objective, orders
+from lmc.training import Fit, Recipe, Trainee, batch_loss, orders
 
 SHAPE, BATCH, STEPS, IMAGES = (3, 32, 32), 128, 4, 4_096
 RATE, DECAY = 1e-3, 0.01
@@ -67,7 +67,7 @@ def ours(images, seeds, augment, stack=None):
         trainee = Trainee(network(), stack_states([state_of(network(seed)) for seed in group]))
         trainee.module.train()
         crop = CropAndFlip(torch.zeros(3, 1, 1)) if augment else None
-        loss = objective(trainee, inputs, targets, TASK.losses, TASK.correct, group, crop)
+        loss = batch_loss(trainee, inputs, targets, TASK.losses, TASK.correct, group, crop)
         recipe = Recipe(1_000, BATCH, "adamw", RATE, DECAY)
         fits.append((trainee, Fit(trainee.leaves, loss, orders(group, len(inputs)), recipe)))
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lmc.cli import render
 from lmc.cli.talk import talk_to
-from lmc.jobs.protocol.outcome import Outcome, Summary
+from lmc.jobs.protocol.outcome import Outcome
+from lmc.summaries import Summary
 
 Run = Callable[..., object]
 NAME = "digits-mlp-standard-1f3a9c02"
@@ -70,7 +71,7 @@ def test_a_narrow_terminal_folds_and_never_cuts(monkeypatch: pytest.MonkeyPatch)
     frame = pd.DataFrame({"experiment": [name], **{f"loss_{i}": [123.456789] for i in range(8)}})
     out = Terminal()
     monkeypatch.setattr("sys.stdout", out)
-    render.show([Outcome("run", {"run": frame}, summaries=(Summary("Runs", frame),))])
+    render.show([Outcome(main="run", tables={"run": frame}, summaries=(Summary("Runs", frame),))])
     lines = out.getvalue().splitlines()
     folded = "".join(line.split("  ")[0] for line in lines[3:])
     assert name in folded
@@ -80,13 +81,13 @@ def test_a_narrow_terminal_folds_and_never_cuts(monkeypatch: pytest.MonkeyPatch)
 
 def test_without_summaries_the_main_table_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     frame = pd.DataFrame({"a": [1]})
-    render.show([Outcome("x", {"x": frame}), Outcome("x", {"x": frame[:0]})], "table")
+    render.show([Outcome(main="x", tables={"x": frame}), Outcome(main="x", tables={"x": frame[:0]})], "table")
     assert capsys.readouterr().out.splitlines() == ["a", "─", "1"]
 
 
 @pytest.mark.parametrize("kind", render.FORMATS)
 def test_empty_tables(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    render.show([Outcome("x", {"x": pd.DataFrame({"a": pd.Series([], dtype="float64")})})], kind)
+    render.show([Outcome(main="x", tables={"x": pd.DataFrame({"a": pd.Series([], dtype="float64")})})], kind)
     assert capsys.readouterr().out.split("\n")[0] in (
         "a",
         "[]",

@@ -1,5 +1,6 @@
 """Settings bound to a builder's own signature."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -54,6 +55,53 @@ def test_complete_and_in_the_signatures_own_order():
     assert [*registry.parameters(builder, ("model",))] == ["needed", *DEFAULTS]
 
 
+@dataclass(frozen=True)
+class Draws:
+    count: Annotated[int, Field(ge=1)]
+    seed: int = 0
+
+
+def grouped(model: object, *, first: int = 1, draws: Draws = Draws(20), last: str = "x"):
+    return locals()
+
+
+def common(name: str, *, share: Share = 0.5):
+    raise AssertionError("only its signature is used")
+
+
+def test_a_group_stands_for_its_fields_with_the_builders_own_defaults():
+    assert registry.defaults(grouped, ("model",)) == {"first": 1, "count": 20, "seed": 0, "last": "x"}
+    bound = registry.bind(grouped, {"seed": 3.0, "last": "y"}, "", ("model",))
+    assert bound == {"first": 1, "count": 20, "seed": 3, "last": "y"}
+    called = grouped(0, **registry.keywords(grouped, bound))
+    assert called == {"model": 0, "first": 1, "draws": Draws(20, 3), "last": "y"}
+    assert grouped(0, **registry.keywords(grouped, {"count": 5}))["draws"] == Draws(5)
+    with pytest.raises(SettingError, match=r"^data\.count=0: should be greater than or equal to 1$"):
+        registry.bind(grouped, {"count": 0}, "data", ("model",))
+    with pytest.raises(SettingError, match=r"^data\.draws: unknown key"):
+        registry.bind(grouped, {"draws": Draws(1)}, "data", ("model",))
+
+
+def test_shared_settings_come_after_the_builders_own():
+    assert registry.defaults(grouped, ("model",), common) == {
+        "first": 1,
+        "count": 20,
+        "seed": 0,
+        "last": "x",
+        "share": 0.5,
+    }
+    with pytest.raises(SettingError) as caught:
+        registry.bind(grouped, {"share": 2, "name": "x", "count": "y"}, "data", ("model",), common)
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["data.count=y", "data.share=2", "data.name"]
+
+
+def test_a_default_handed_out_is_nobodys_elses():
+    registry.defaults(builder, ("model",))["shares"].append(1.0)
+    _bind()["shares"].append(1.0)
+    assert _bind()["shares"] == registry.defaults(builder, ("model",))["shares"] == []
+
+
 @pytest.mark.parametrize(
     ("given", "bound"),
     [
@@ -91,10 +139,10 @@ def test_values_take_the_type_they_mean(given, bound):
         ({"share": 1.5}, ["group.share=1.5: should be less than or equal to 1"]),
         ({"share": float("nan")}, ["group.share=nan"]),
         ({"shares": [0.5, -1]}, ["should be greater than or equal to 0"]),
-        ({"needed": True}, ["group.needed=True: expected a whole number, not a truth value"]),
-        ({"scale": False}, ["group.scale=False", "not a truth value"]),
-        ({"scale": [1.0, True]}, ["group.scale=[1.0, True]", "not a truth value"]),
-        ({"word": True}, ["not a truth value"]),
+        ({"needed": True}, ["group.needed=True: expected a whole number, got true/false"]),
+        ({"scale": False}, ["group.scale=False", "got true/false"]),
+        ({"scale": [1.0, True]}, ["group.scale=[1.0, True]", "got true/false"]),
+        ({"word": True}, ["got true/false"]),
     ],
 )
 def test_a_fault_is_named_with_what_would_be_right(given, texts):
@@ -135,6 +183,24 @@ def test_choices_by_name():
         registry.find(builders, "onne", "kind")
     with pytest.raises(SettingError, match=r"kind=x: unknown choice \(there are none\)"):
         registry.find({}, "x", "kind")
+
+
+def test_names_by_patterns_in_their_own_order_each_once():
+    names = ["stem", "layers.0", "layers.1", "head"]
+    assert registry.matching("*", names, "layer") == names
+    assert registry.matching(["head", "layers.*", "*.0"], names, "layer") == ["layers.0", "layers.1", "head"]
+    assert registry.matching([], names, "layer") == []
+
+
+def test_a_pattern_without_a_name_is_refused_with_the_names_there_are():
+    refused = r"^layers=norm\.\*: matches no layer \(there are: stem, head\)$"
+    with pytest.raises(SettingError, match=refused):
+        registry.matching(["stem", "norm.*"], ["stem", "head"], "layer")
+    with pytest.raises(SettingError, match=r"^stem\?: cannot be cut$"):
+        registry.matching(
+            "stem?", ["stem"], "layer", lambda pattern: SettingError(f"{pattern}: cannot be cut")
+        )
+    assert registry.matching(["*", "stem"], [], "layer", lambda pattern: None) == []
 
 
 def test_a_builder_of_ones_own(tmp_path, monkeypatch):

@@ -127,11 +127,9 @@ def test_every_table_is_tabulated(kind):
 
 
 def test_directions_name_columns_or_quantities():
-    from lmc.jobs.checking import _LABELS
+    from lmc.summaries.verdicts import LABELS
 
-    assert {*BEST} - {column.name for table in TABLES.values() for column in table} - {*_LABELS} == {
-        "barrier"
-    }
+    assert {*BEST} - {column.name for table in TABLES.values() for column in table} - {*LABELS} == {"barrier"}
 
 
 @pytest.mark.parametrize(

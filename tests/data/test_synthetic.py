@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import lmc.data
-from lmc.core import seeds
+from lmc.core import registry, seeds
 from lmc.core.errors import SettingError
 from lmc.core.linear_algebra import coherence, random_orthonormal
 from lmc.data import DATASETS, Raw
@@ -18,7 +18,7 @@ SYNTHETIC = {**dict.fromkeys(SUBSPACES, SMALL), "teacher": {"train_samples": 300
 
 
 def build(name, **settings):
-    return DATASETS[name](**SYNTHETIC[name] | settings)
+    return DATASETS[name](**registry.keywords(DATASETS[name], SYNTHETIC[name] | settings))
 
 
 def span(inputs, tolerance=1e-5):
@@ -105,7 +105,7 @@ def test_labels_are_the_signs_of_the_latents():
 
 def test_gaussian_classes_have_the_means_and_the_noise_named():
     sizes = {"dimension": 6, "ambient": 9, "classes": 4, "train_samples": 20_000, "test_samples": 400}
-    raw = DATASETS["gaussian_subspace"](separation=3.0, noise=0.5, anisotropy=5.0, **sizes)
+    raw = build("gaussian_subspace", separation=3.0, noise=0.5, anisotropy=5.0, **sizes)
     means, axes = [], []
     for label in range(4):
         cloud = raw.inputs[raw.targets == label].double()
@@ -120,7 +120,7 @@ def test_gaussian_classes_have_the_means_and_the_noise_named():
     centres = torch.stack(means)
     assert centres.square().sum(1).mean().sqrt().item() / math.sqrt(6) == pytest.approx(3, rel=0.4)
     assert (torch.stack(axes) @ torch.stack(axes).T).abs().triu(1).max() < 0.99
-    tight = DATASETS["gaussian_subspace"](separation=3.0, noise=0.01, **sizes)
+    tight = build("gaussian_subspace", separation=3.0, noise=0.01, **sizes)
     means = torch.stack([tight.inputs[tight.targets == label].mean(0) for label in range(4)])
     assert torch.equal(torch.cdist(tight.test_inputs, means).argmin(1), tight.test_targets)
 

@@ -10,7 +10,7 @@ import pytest
 from lmc.core.errors import SettingError
 from lmc.core.statistics import estimate
 from lmc.core.tables import TABLES, concatenate, frame
-from lmc.figures import FIGURES, barriers, path
+from lmc.figures import FIGURES, barriers, costs, path
 from lmc.figures.writing import SUFFIXES, save
 from lmc.store.files import check_file
 
@@ -104,3 +104,29 @@ def test_a_file_that_can_be_written_is_left_as_it_is(tmp_path):
     (tmp_path / "old.PDF").write_text("old")
     check_file(tmp_path / "old.PDF", SUFFIXES)
     assert {item.name: item.read_text() for item in tmp_path.iterdir()} == {"old.PDF": "old"}
+
+
+@pytest.mark.parametrize("order", [["mahalanobis", "ridge"], ["ridge", "mahalanobis"]])
+def test_swap_costs_of_two_estimates_are_not_mixed(order):
+    """The beta of mahalanobis is NaN, which equals nothing."""
+    betas = {"mahalanobis": float("nan"), "ridge": 0.01}
+    parts = [
+        frame(
+            "swap",
+            {
+                "experiment": "a",
+                "seed": 0,
+                "epoch": 1,
+                "layer": "x",
+                "estimate": name,
+                "beta": betas[name],
+                "neuron_a": [0, 0, 1],
+                "neuron_b": [1, 2, 2],
+                "swap_cost": [1.0, 2.0, 3.0] if name == order[0] else [9.0, 9.0, 9.0],
+            },
+        )
+        for name in order
+    ]
+    table = concatenate("swap", parts)
+    assert costs.first_estimate(table)["swap_cost"].tolist() == [1.0, 2.0, 3.0]
+    assert costs.draw(table) is not None

@@ -69,9 +69,9 @@ def written(figure):
     made = hostile(page.Page)
     pictures = [page.inline(figure, HOSTILE, number) for number in range(2)]
     values = [("n", 2.0), ("b", 10.0), ("a", 1.0), ("c", float("nan"))]
-    wide = [page.Head(f"a rather long heading {number}", True, "low") for number in range(12)]
+    wide = [page.Header(f"a rather long heading {number}", True, "low") for number in range(12)]
     rows = [[page.entry(name), *[page.entry(value)] * 12] for name, value in values]
-    table = page.Block("values", [page.Head("name"), *wide], rows)
+    table = page.Sheet("values", [page.Header("name"), *wide], rows)
     return page.write(dataclasses.replace(made, figures=pictures, tables=[table, *made.tables]))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-DATA = {".yaml", ".mplstyle", ".j2", ".css", ".js"}
+DATA = {".md", ".yaml", ".mplstyle", ".j2", ".css", ".js"}
 
 
 def _mapped(path: Path, root: Path) -> str:

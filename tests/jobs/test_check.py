@@ -13,9 +13,9 @@ from lmc.core.errors import LmcError, SettingError
 from lmc.core.statistics import Estimate
 from lmc.core.tables import columns
 from lmc.data import load
+from lmc.data.chance import chance
 from lmc.jobs import run
-from lmc.jobs.checking import chance
-from lmc.jobs.measuring.verdict import ALIGNMENT, NO_ALIGNMENT, NOT_MERGEABLE, Finding, judge
+from lmc.jobs.measuring.judging import ALIGNMENT, NO_ALIGNMENT, NOT_MERGEABLE, Finding, judge
 
 from .conftest import train
 
@@ -112,7 +112,7 @@ def test_a_constant_output_loses_what_the_classes_say() -> None:
     digits = load("digits")
     counts = torch.bincount(digits.train.targets, minlength=10).double()
     entropy = -(counts / counts.sum()).log()[digits.test.targets].mean()
-    assert chance(digits, "test") == pytest.approx(float(entropy), rel=1e-4)
+    assert chance(digits, digits.test) == pytest.approx(float(entropy), rel=1e-4)
 
 
 def test_standard_runs_need_alignment_and_w_runs_do_not(runs: Path) -> None:

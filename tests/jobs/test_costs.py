@@ -171,8 +171,11 @@ def test_layers_of_constant_inputs_are_reported_and_the_others_go_on(runs: Path)
         def say(self, text: str) -> None:
             said.append(text)
 
+        def warn(self, text: str) -> None:
+            self.say(f"warning: {text}")
+
         def progress(self, title: str, total: int) -> object:
-            from lmc.jobs.protocol.outcome import Silent
+            from lmc.jobs.protocol.talk import Silent
 
             return Silent().progress(title, total)
 

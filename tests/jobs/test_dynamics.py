@@ -10,12 +10,12 @@ import torch
 
 from lmc import api
 from lmc.core.errors import LmcError, RunReferenceError, SettingError
+from lmc.core.series import over_epochs, series
 from lmc.core.tables import columns
 from lmc.figures import dynamics as figure
 from lmc.figures import objective
-from lmc.figures.series import over_epochs, series
 from lmc.jobs import run
-from lmc.jobs.protocol.outcome import Silent
+from lmc.jobs.protocol.talk import Silent
 
 from .conftest import train
 

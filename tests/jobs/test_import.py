@@ -80,6 +80,9 @@ class Talk:
     def say(self, text: str) -> None:
         self.said.append(text)
 
+    def warn(self, text: str) -> None:
+        self.say(f"warning: {text}")
+
 
 def test_the_path_between_imported_runs_is_that_between_the_originals(
     runs: Path, pair: tuple[str, str]

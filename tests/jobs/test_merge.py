@@ -14,7 +14,7 @@ import lmc.jobs
 from lmc import api, symmetry
 from lmc.core.errors import MismatchError, SettingError
 from lmc.core.tables import columns
-from lmc.jobs.protocol.outcome import Silent
+from lmc.jobs.protocol.talk import Silent
 
 from .conftest import train
 
@@ -89,7 +89,9 @@ def test_permuted_copies_merged_after_matching_are_the_network(runs: Path) -> No
 
 def test_projected_it_stays_in_the_class_and_says_at_what_price(runs: Path) -> None:
     free, said = _merge("w", match="activation", merge="representation")
-    assert said == ["the merged network has left the class of its parents: it is stored as a plain one"]
+    assert said == [
+        "the merged network no longer satisfies the parents' mask and centre; stored unconstrained"
+    ]
     assert "projection" not in free.tables
     merge = {"name": "representation", "project": True}
     outcome, said = _merge("w", match="activation", merge=merge)

@@ -124,7 +124,7 @@ def test_what_cannot_be_cut_is_named(runs: Path, monkeypatch: pytest.MonkeyPatch
     table = api.path("mine", kind="representation", alphas=2, trust=True)
     assert list(dict.fromkeys(table["layer"])) == ["input", "stem", "add", "output"]
     for pattern, message in {
-        "up": "layers=up: cannot be cut: something goes past up as far as add",
+        "up": "layers=up: cannot be cut: a skip connection bypasses up up to add",
         "head": "layers=head: cannot be cut: head gives the outputs, whose mean is the ensemble",
         "hed": "layers=hed: matches no layer",
     }.items():
@@ -139,7 +139,7 @@ def test_what_cannot_be_cut_is_named(runs: Path, monkeypatch: pytest.MonkeyPatch
     [
         ({"kind": "plane"}, "kind=plane: expected one of line, representation"),
         ({"gap": True, "layers": "conv*"}, "there are: layers.0, layers.1, layers.2"),
-        ({"gap": True, "alphas": 2}, "alphas=2: at both ends there is no gap"),
+        ({"gap": True, "alphas": 2}, "alphas=2: the gap is zero at 0 and 1"),
         ({"gap": True, "split": "tests"}, "split=tests: expected one of train, val, test"),
     ],
 )
@@ -152,5 +152,5 @@ def test_bad_requests_write_nothing(settings: dict[str, object], message: str, r
 def test_a_split_without_samples_is_named(outputs: Path) -> None:
     train(seeds=2, data={"name": "digits", "val_fraction": 0}, name="bare")
     for settings in ({"gap": True}, {"kind": "representation"}):
-        with pytest.raises(SettingError, match="split=val: the data have none"):
+        with pytest.raises(SettingError, match="split=val: this split is empty"):
             api.path("bare", split="val", **settings)

@@ -120,7 +120,7 @@ def test_a_plot_of_named_experiments(copied: Path) -> None:
         ("path", (), {"out": "a.gif"}, SettingError, "a.gif"),
         ("path", (), {"out": "none/a.png"}, SettingError, "no folder"),
         ("path", ("nope",), {}, RunReferenceError, "nope"),
-        ("swap", ("w",), {}, RunReferenceError, "lmc cost makes it"),
+        ("swap", ("w",), {}, RunReferenceError, "run lmc cost"),
         ("path", (), {"where": {"splt": "test"}}, SettingError, "did you mean split"),
     ],
 )

@@ -9,7 +9,7 @@ from lmc import api
 from lmc.core.errors import SettingError
 from lmc.core.statistics import Estimate
 from lmc.jobs.protocol.experiments import names, read
-from lmc.jobs.studies.claims import judge, parse
+from lmc.jobs.studies.claims import Claim, parse
 
 QUANTITIES = {
     ("a", "barrier", "none"): Estimate(0.2, 0.1, 0.3, (0.1, 0.2, 0.3)),
@@ -30,7 +30,7 @@ QUANTITIES = {
     ],
 )
 def test_conditions(condition: str, holds: bool) -> None:
-    verdict = judge("claim", [condition, "a:barrier:none == a:barrier:none"], QUANTITIES)
+    verdict = Claim.parse("claim", [condition, "a:barrier:none == a:barrier:none"]).judge(QUANTITIES)
     assert verdict.holds is holds
     assert ("fails" in verdict.numbers) is not holds
 
@@ -39,7 +39,7 @@ def test_conditions_that_cannot_be_judged() -> None:
     with pytest.raises(SettingError, match="cannot be read"):
         parse("a is small")
     with pytest.raises(SettingError, match="was not measured"):
-        judge("claim", ["c:barrier:none < 1"], QUANTITIES)
+        Claim.parse("claim", ["c:barrier:none < 1"]).judge(QUANTITIES)
 
 
 HEAVY = {"resnet20"}

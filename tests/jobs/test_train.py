@@ -14,11 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import lmc.jobs.train as job
+import lmc.jobs.planning.carrying_out as job
 from lmc import api
 from lmc.core.errors import Interrupted, LmcError, OutputError, RunReferenceError, SettingError
 from lmc.jobs import run
-from lmc.store import files
 
 from .conftest import tiny, train
 
@@ -87,8 +86,8 @@ def test_a_run_alone_is_the_run_in_a_stack(outputs: Path) -> None:
 
 def test_different_variants_of_one_shape_train_in_one_stack_as_they_would_apart(outputs: Path) -> None:
     from lmc.jobs.planning.plan import make_plan
-    from lmc.jobs.protocol.outcome import Silent
     from lmc.jobs.protocol.settings import Train, compose
+    from lmc.jobs.protocol.talk import Silent
 
     plans = [
         make_plan(compose(Train, tiny(seeds=1, variant=variant)))
@@ -323,7 +322,7 @@ def test_a_full_disk_fails_the_job_and_leaves_whole_files(
         real(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "replace", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(OutputError, match="No space left on device"):
             train(seeds=2)
     assert not list(outputs.rglob("*.part"))

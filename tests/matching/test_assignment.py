@@ -9,17 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmc.core.errors import LmcError
+from lmc.costs import SwapCost, admissible, identifiable
+from lmc.costs.swap import total
 from lmc.matching import match_activations
 from lmc.matching.assignment import objective
 from lmc.matching.identifiability import (
-    Objective,
-    SwapCost,
-    admissible,
-    identifiable,
+    MatchingObjective,
     margins,
     mutual,
     objectives,
-    total,
 )
 from lmc.symmetry import Group
 
@@ -124,7 +122,7 @@ def test_ratio_at_its_marks(rng):
     similarity = torch.rand(6, 6, generator=rng) + 3 * torch.eye(6)
     assert objectives(similarity, anything(len(similarity))).ratio == pytest.approx(1)
     assert objectives(similarity.flip(1), anything(len(similarity))).ratio < 0.2
-    assert Objective(1.0, 0.25, 0.25, 0.1).ratio == 0
+    assert MatchingObjective(1.0, 0.25, 0.25, 0.1).ratio == 0
     assert math.isnan(objectives(torch.full((4, 4), 0.3), anything(4)).ratio)
     assert math.isnan(objectives(torch.ones(1, 1), anything(1)).ratio)
 

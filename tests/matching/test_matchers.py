@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from lmc import symmetry
-from lmc.costs import principal_subspace, realisation_cost, swap_cost
+from lmc.costs import SwapCost, admissible, identifiable, principal_subspace, realisation_cost, swap_cost
 from lmc.matching import MATCHERS, Evidence, match_activations
-from lmc.matching.identifiability import SwapCost, admissible, identifiable
 from lmc.matching.similarity import SIMILARITIES, absolute_pearson, constant, dot, pearson
 from lmc.models.stack import Point, forward, stack_states
 from lmc.recording import MomentStream, record
@@ -113,7 +112,7 @@ def planted(pico, pico_states, samples, rng):
 def test_a_planted_permutation_is_found_and_undone(planted, matcher, point, norm):
     model, state, copy, wanted, inputs = planted(norm=norm, noise=0.005)
     evidence = _evidence(model, Constraint(), [state, copy], inputs, point=point)
-    first, found = MATCHERS[matcher](evidence)
+    first, found = MATCHERS[matcher](evidence).permutations
     groups = evidence.groups
     assert all(torch.equal(first[name], value) for name, value in groups.identity().items())
     assert {name: value.tolist() for name, value in found.items()} == {
@@ -127,7 +126,10 @@ def test_a_planted_permutation_is_found_and_undone(planted, matcher, point, norm
 
 def test_a_standard_network_matched_by_identifiability_is_matched_by_activations(pico, pico_states, samples):
     evidence = _evidence(pico(), Constraint(), pico_states(3), samples(200)[0])
-    by_cost, plain = MATCHERS["identifiability"](evidence), MATCHERS["activation"](evidence)
+    by_cost, plain = (
+        MATCHERS["identifiability"](evidence).permutations,
+        MATCHERS["activation"](evidence).permutations,
+    )
     for one, other in zip(by_cost, plain, strict=True):
         assert {name: value.tolist() for name, value in one.items()} == {
             n: v.tolist() for n, v in other.items()
@@ -149,9 +151,9 @@ def test_a_fully_identifiable_layer_stays(planted, samples):
         evidence.groups, states, lambda a, b, name: evidence.similarity(a, b, name).flip(1), evidence.costs_of
     )
     stay = evidence.groups.identity()
-    found = MATCHERS["identifiability"](shuffled)[1]
+    found = MATCHERS["identifiability"](shuffled).permutations[1]
     assert {name: value.tolist() for name, value in found.items()} == {n: v.tolist() for n, v in stay.items()}
-    moved = MATCHERS["activation"](shuffled)[1]
+    moved = MATCHERS["activation"](shuffled).permutations[1]
     assert any(not torch.equal(moved[name], value) for name, value in stay.items())
 
 
@@ -159,7 +161,7 @@ def test_tau_opens_what_costs_close(planted):
     model, state, copy, wanted, inputs = planted()
     syre = build("syre", {"scale": 3.0}, model, 1, inputs)
     evidence = _evidence(model, syre, [state, copy], inputs)
-    free = MATCHERS["identifiability"](evidence, tau=1e9)[1]
+    free = MATCHERS["identifiability"](evidence, tau=1e9).permutations[1]
     assert {name: value.tolist() for name, value in free.items()} == {
         n: v.tolist() for n, v in wanted.items()
     }
@@ -168,20 +170,20 @@ def test_tau_opens_what_costs_close(planted):
 def test_where_costs_are_undefined_the_layer_stays_and_similarities_need_no_costs(planted, samples):
     model, state, copy, _, inputs = planted()
     evidence = _evidence(model, Constraint(mixings={"activations.0": torch.eye(7)}), [state, copy], inputs)
-    found = MATCHERS["identifiability"](evidence)[1]
+    found = MATCHERS["identifiability"](evidence).permutations[1]
     assert all(torch.equal(found[name], value) for name, value in evidence.groups.identity().items())
 
     def refuse():
         raise AssertionError("similarities alone need no costs")
 
     lean = Evidence(evidence.groups, evidence.states, evidence.similarity, refuse)
-    assert len(MATCHERS["activation"](lean)) == len(MATCHERS["none"](lean)) == 2
+    assert len(MATCHERS["activation"](lean).permutations) == len(MATCHERS["none"](lean).permutations) == 2
 
 
 def test_every_run_is_matched_to_the_first(planted):
     model, state, copy, wanted, inputs = planted()
     evidence = _evidence(model, Constraint(), [state, copy, state, copy], inputs)
-    found = MATCHERS["activation"](evidence)
+    found = MATCHERS["activation"](evidence).permutations
     stay = evidence.groups.identity()
     for permutations, expected in zip(found, [stay, wanted, stay, wanted], strict=True):
         assert all(torch.equal(permutations[name], expected[name]) for name in stay)

@@ -117,7 +117,7 @@ def test_graphs_and_models_that_read_none_are_kept_apart(build):
     with pytest.raises(SettingError, match=r"model=gcn: needs a graph.*data=sbm"):
         build("gcn", (9, 5), **settings)
     given = {"data": "sbm", "input_shape": (9, 5), "outputs": 4, "graph": random_graph()}
-    with pytest.raises(SettingError, match=r"model=mlp: reads no graph, and data=sbm is one \(model=gcn"):
+    with pytest.raises(SettingError, match=r"model=mlp: reads no graph, but data=sbm has one \(model=gcn"):
         models.build("mlp", {}, given, 0)
     with pytest.raises(SettingError, match=r"model=gcn: .*shape \(8, 5\).*9 nodes"):
         build("gcn", (8, 5), graph=random_graph())

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from lmc.models.stack import Point, state_of
-from lmc.paths import blocks, cuts
+from lmc.paths import cuts, segments
 from lmc.paths.cuts import decides
 
 
@@ -53,8 +53,8 @@ def test_what_goes_past_is_noticed(fill, samples):
 def test_phi_reaches_as_far_as_the_output_alone_decides(fill, samples):
     network = fill(Residual(), 3)
     names = ["stem", "block.up", "block.down", "readout"]
-    found = blocks(network, state_of(network), samples(4)[0], [*names, "never.called"])
-    assert [(block.layer, block.end.module) for block in found] == [
+    found = segments(network, state_of(network), samples(4)[0], [*names, "never.called"])
+    assert [(each.layer, each.end.module) for each in found] == [
         ("stem", "stem"),
         ("block.up", "block.norm"),
         ("block.down", "block.down"),

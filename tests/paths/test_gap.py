@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lmc.models.stack import Point, stack_states, state_of
-from lmc.paths import blocks, gap, gaps
+from lmc.paths import Scene, gap, gaps, segments
 from lmc.paths.cuts import captured
 from lmc.recording import record
 
@@ -27,8 +27,13 @@ def x(samples):
 
 def _found(network, other, inputs, layers=LAYERS, statistics=None, alphas=ALPHAS):
     a, b = state_of(network), state_of(other)
-    there = blocks(network, a, inputs[:4], layers)
-    return gaps(network, a, b, alphas, there, inputs, statistics)
+    there = segments(network, a, inputs[:4], layers)
+    splits = {"all": (inputs, torch.zeros(len(inputs)))}
+    return gaps(Scene(network, a, b, alphas, splits, _no_task, _no_task, statistics), there, "all")
+
+
+def _no_task(*_):
+    raise AssertionError("a gap asks for no losses")
 
 
 def _average(a, b, alpha, build):

@@ -6,7 +6,7 @@ from torch import nn
 
 from lmc.merging import MERGERS, Material
 from lmc.models.stack import stack_states, state_of
-from lmc.paths import interpolate, line, scan
+from lmc.paths import Scene, interpolate, line, scan
 from lmc.recording import evaluate, reestimate
 
 ALPHAS = [0.0, 0.1, 0.25, 0.5, 1.0]
@@ -51,7 +51,7 @@ def case(request, pico, conv_net, samples):
 
 def _scan(task, build, splits, statistics=None, alphas=ALPHAS):
     a, b = state_of(build(1)), state_of(build(2))
-    return scan(build(0), a, b, alphas, splits, task.losses, task.correct, statistics)
+    return scan(Scene(build(0), a, b, alphas, splits, task.losses, task.correct, statistics))
 
 
 def _plain(task, build, state, inputs, targets):
@@ -130,7 +130,8 @@ def test_a_layer_that_does_not_read_the_data_as_they_are_is_not_shared(samples):
 def test_a_line_from_a_network_to_itself_is_flat(case, task):
     _, build, splits = case
     state = state_of(build(1))
-    for loss, accuracy in scan(build(0), state, state, ALPHAS, splits, task.losses, task.correct).values():
+    scene = Scene(build(0), state, state, ALPHAS, splits, task.losses, task.correct)
+    for loss, accuracy in scan(scene).values():
         torch.testing.assert_close(loss, loss[:1].expand(5), rtol=1e-6, atol=0)
         assert (accuracy == accuracy[0]).all()
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lmc.models.stack import stack_states, state_of
-from lmc.paths import HEADS, cuts, merge_representations, scan
+from lmc.paths import HEADS, Scene, cuts, merge_representations, scan
 from lmc.paths.cuts import OUTPUTS
 from lmc.recording import evaluate
 
@@ -21,11 +21,12 @@ def case(request, pico, conv_net, samples):
 
 
 def _merge(case, task, point, heads=HEADS, statistics=None):
+    return merge_representations(_scene(case, task, statistics), point, heads)
+
+
+def _scene(case, task, statistics=None):
     one, two, splits = case
-    a, b = state_of(one), state_of(two)
-    return merge_representations(
-        one, a, b, ALPHAS, point, heads, splits, task.losses, task.correct, statistics
-    )
+    return Scene(one, state_of(one), state_of(two), ALPHAS, splits, task.losses, task.correct, statistics)
 
 
 def _places(case):
@@ -94,9 +95,8 @@ def test_statistics_are_reestimated_on_what_the_rest_reads(pico, samples, task):
     one, two = pico(1, norm="batch"), pico(2, norm="batch")
     splits, train = {"test": samples(30, seed=1)}, samples(40)[0]
     case = (one, two, splits)
-    a, b = state_of(one), state_of(two)
-    line = scan(one, a, b, ALPHAS, splits, task.losses, task.correct, train)["test"][0]
-    stored = scan(one, a, b, ALPHAS, splits, task.losses, task.correct)["test"][0]
+    line = scan(_scene(case, task, train))["test"][0]
+    stored = scan(_scene(case, task))["test"][0]
     found = _merge(case, task, _places(case)[0], statistics=train)["mean"]["test"][0]
     ends = [0, -1]
     assert ((found - line)[ends].abs() < 0.2 * (stored - line)[ends].abs()).all()

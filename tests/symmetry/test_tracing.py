@@ -64,7 +64,7 @@ def test_heads_move_as_blocks_and_their_dimensions_inside(rng):
     with pytest.raises(LmcError, match="not a permutation of its 8 neurons in 2 blocks"):
         symmetry.apply(groups, torn, state)
     apart = {groups[0].name: torch.arange(8).roll(4), groups[1].name: torch.arange(8)}
-    with pytest.raises(LmcError, match="moves its blocks otherwise than its family"):
+    with pytest.raises(LmcError, match="moves its blocks differently from its family"):
         symmetry.apply(groups, apart, state)
 
 

@@ -22,7 +22,7 @@ def start(pico, samples, task):
 
     from lmc import variants
     from lmc.models.stack import stack_states, state_of
-    from lmc.training import Fit, Recipe, Trainee, objective, orders
+    from lmc.training import Fit, Recipe, Trainee, batch_loss, orders
 
     def begin(
         seeds, variant=None, net=None, shape=(2, 3), count=21, states=None, model=None, augment=None, **recipe
@@ -37,7 +37,7 @@ def start(pico, samples, task):
         states = states or [constraint.effective(state_of(build(seed))) for seed in seeds]
         repeat = lambda tree: {name: torch.stack([value] * len(seeds)) for name, value in tree.items()}  # noqa: E731
         trainee = Trainee(module, stack_states(states), repeat(constraint.masks), repeat(constraint.centres))
-        loss = objective(trainee, inputs, targets, task.losses, task.correct, seeds, augment)
+        loss = batch_loss(trainee, inputs, targets, task.losses, task.correct, seeds, augment)
         recipe = {"epochs": 3, "batch_size": 4, "learning_rate": 0.02, "weight_decay": 0.3, **recipe}
         fit = Fit(
             trainee.leaves, loss, orders(seeds, count), Recipe(**recipe), trainee.masks, trainee.centres

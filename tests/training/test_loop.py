@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lmc.models.stack import stack_states, unstack
-from lmc.training import Batch, Fit, Position, Recipe, Trainee, batch_bounds, objective, orders
+from lmc.training import Batch, Fit, Position, Recipe, Trainee, batch_bounds, batch_loss, orders
 from lmc.training.optimisers import clip
 from lmc.training.schedules import SCHEDULES
 
@@ -289,7 +289,7 @@ def test_leaves_are_copies_and_views_are_the_networks_own_layout(pico, pico_stat
     assert _same(trainee.states(), tensors)
     before = {name: value.clone() for name, value in tensors.items()}
     inputs, targets = samples(8)
-    loss = objective(trainee, inputs, targets, task.losses, task.correct, [0, 1])
+    loss = batch_loss(trainee, inputs, targets, task.losses, task.correct, [0, 1])
     with torch.no_grad():
         for leaf in trainee.leaves.values():
             leaf.add_(1)

@@ -1,79 +1,32 @@
-"""Runs of one architecture, recorded once and matched: what ``match``, ``merge`` and ``path`` share."""
+"""Runs of one architecture, recorded once and matched: what every command that aligns shares."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from importlib.metadata import version
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lmc import matching, symmetry
-from lmc.core.errors import LmcError
+from lmc import symmetry
+from lmc.core.registry import is_own_code
 from lmc.data import Dataset
-from lmc.jobs.measuring.layers import Layer, has_costs, is_mixed, record_layers
-from lmc.jobs.opening.folders import Choice
+from lmc.jobs.aligning.evidence import Measured
+from lmc.jobs.aligning.matcher import Matcher
+from lmc.jobs.opening.job import Job
+from lmc.jobs.opening.pairs import PairSet
 from lmc.jobs.opening.runs import Opened
-from lmc.jobs.protocol.outcome import Talk
-from lmc.matching.identifiability import SwapCost, total
-from lmc.matching.similarity import SIMILARITIES
+from lmc.jobs.protocol.talk import Talk
+from lmc.matching import Evidence, Matching, Needs
 from lmc.models.stack import State, stack_states
-from lmc.recording import Moments, record
-from lmc.recording.moments import Source
-from lmc.symmetry import Group, Groups
-
-
-@dataclass(frozen=True)
-class Matcher:
-    """A chosen matcher, and what it wants recorded."""
-
-    choice: Choice
-
-    @classmethod
-    def bind(cls, group: Mapping[str, Any]) -> Matcher:
-        """From a settings group; raises SettingError with all faults."""
-        return cls(Choice.bind("match", group))
-
-    @property
-    def label(self) -> str:
-        """The name in tables."""
-        return self.choice.label
-
-    @property
-    def point(self) -> str:
-        """The recording point."""
-        return str(self.choice.settings.get("point", "activation"))
-
-    @property
-    def similarity(self) -> str:
-        """The similarity of two neurons."""
-        return str(self.choice.settings.get("similarity", "pearson"))
-
-    @property
-    def ratio(self) -> float:
-        """Share of variance of the subspace that costs are measured on."""
-        return float(self.choice.settings.get("ratio", 0.9))
-
-    @property
-    def tau(self) -> float:
-        """What counts as a cheap exchange."""
-        return float(self.choice.settings.get("tau", 1.0))
-
-    @property
-    def estimate(self) -> str:
-        """Which norm costs gate: mahalanobis or ridge."""
-        return str(self.choice.settings.get("estimate", "mahalanobis"))
-
-    @property
-    def beta(self) -> float:
-        """Of the ridge estimate."""
-        return float(self.choice.settings.get("beta", 0.01))
-
-    def __call__(self, evidence: matching.Evidence) -> list[matching.Permutations]:
-        """One permutation a run, the identity for the first."""
-        return self.choice.builder(evidence, **self.choice.settings)
+from lmc.store import matchings
+from lmc.store.matchings import StoredMatching
+from lmc.symmetry import Groups
 
 
 @dataclass
@@ -81,116 +34,114 @@ class Lineup:
     """Runs of one architecture with their data, ready to be recorded and matched.
 
     Attributes:
-        pairs: indices into ``runs`` whose neurons will be compared.
-        matcher: whose recording point, similarity and ratio are used.
+        pairs: indices into ``runs`` whose neurons are compared.
+        outputs: where stored matchings are looked for; None looks nowhere.
+        given: what may permute, where that is known already.
+        made: the matchings asked for so far, each computed or read once; ``to_store``: the same as they
+            are written beside a job's tables.
     """
 
     runs: Sequence[Opened]
     pairs: Sequence[tuple[int, int]]
     dataset: Dataset
     network: nn.Module
-    matcher: Matcher
     device: torch.device
     talk: Talk
+    outputs: Path | None = None
+    given: Groups | None = None
+    made: dict[str, Matching] = field(default_factory=dict)
+    to_store: list[StoredMatching] = field(default_factory=list)
 
     @cached_property
-    def states(self) -> list[dict[str, Tensor]]:
+    def states(self) -> list[State]:
         """Each run's effective weights."""
         return [opened.state(self.network) for opened in self.runs]
 
     @cached_property
+    def stacked(self) -> State:
+        """All runs' weights, (K, *shape), on the device that computes."""
+        return {name: tensor.to(self.device) for name, tensor in stack_states(self.states).items()}
+
+    @cached_property
     def groups(self) -> Groups:
         """What may permute, proved on this network before anything is permuted."""
+        if self.given is not None:
+            return self.given
         example = self.dataset.train.inputs[:4]
         groups = symmetry.permutation_groups(self.network, example)
         symmetry.verify(self.network, groups, example)
         return groups
 
     @cached_property
-    def moments(self) -> dict[Source, Moments]:
-        """One pass over the training data: the neurons that are compared, with their cross-covariances."""
-        recorded = [feature for group in self.groups for feature in group.points[self.matcher.point]]
-        return self._record({feature: list(self.pairs) for feature in recorded})
-
-    @cached_property
-    def layers(self) -> dict[tuple[int, str], Layer]:
-        """Every layer with norm costs of every run; recorded when costs are asked for."""
-        costed = [layer for group in self.groups for layer in group.layers if has_costs(self.network, layer)]
-        return record_layers(
-            self.network.to(self.device),
-            self._stacked(),
+    def measured(self) -> Measured:
+        """Similarities and norm costs, each recorded once for whoever asks."""
+        self.network.to(self.device)
+        return Measured(
+            self.network,
+            self.groups,
+            self.stacked,
             [opened.constraint for opened in self.runs],
-            list(dict.fromkeys(costed)),
+            [opened.run.reference for opened in self.runs],
+            self.pairs,
             self.dataset.train.inputs,
-            self.matcher.ratio,
+            self.talk,
         )
 
-    def _stacked(self) -> State:
-        return {name: tensor.to(self.device) for name, tensor in stack_states(self.states).items()}
+    def evidence(self, indices: Sequence[int], needs: Needs) -> Evidence:
+        """What a matcher of some needs may look at, for some of the runs (the first is the reference)."""
+        measured = self.measured
 
-    def _record(self, points: Mapping[Source, Iterable[tuple[int, int]]]) -> dict[Source, Moments]:
-        if not points:
-            return {}
-        found = record(self.network.to(self.device), self._stacked(), self.dataset.train.inputs, points)
-        return {
-            point: Moments(
-                moments.count,
-                moments.mean.cpu(),
-                moments.variance.cpu(),
-                {pair: value.cpu() for pair, value in moments.covariances.items()},
-            )
-            for point, moments in found.items()
-        }
-
-    def similarity(self, a: int, b: int, group: Group) -> Tensor:
-        """(n, n), the mean over the group's recording points."""
-        measure = SIMILARITIES[self.matcher.similarity]
-        recorded = [self.moments[feature] for feature in group.points[self.matcher.point]]
-        return torch.stack([measure(moments, a, b) for moments in recorded]).mean(dim=0)
-
-    @cached_property
-    def costs(self) -> dict[str, list[SwapCost] | None]:
-        """Swap costs by group, one a run; None where undefined (THEORY 1: FiGLU layers)."""
-        return {group.name: self._group_costs(group) for group in self.groups}
-
-    def _group_costs(self, group: Group) -> list[SwapCost] | None:
-        recorded = [feature.point.module for features in group.points.values() for feature in features]
-        costed = [layer for layer in group.layers if has_costs(self.network, layer)]
-        others = [layer for layer in group.layers if layer not in costed]
-        for opened in self.runs:
-            if is_mixed(opened.constraint, recorded) or any(map(opened.constraint.holds, others)):
-                return None
-        costs = []
-        for index, opened in enumerate(self.runs):
-            try:
-                costs.append(total(group.size, [self._layer_cost(index, group, layer) for layer in costed]))
-            except LmcError as error:
-                self.talk.say(f"warning: {opened.run.reference}, {group.name}: no norm costs, {error}")
-                return None
-        return costs
-
-    def _layer_cost(self, index: int, group: Group, layer: str) -> SwapCost:
-        whole = self.layers[index, layer].swap_cost(self.matcher.estimate, self.matcher.beta)
-        places = [axis.places for axis in group.axes if axis.tensor == f"{layer}.weight" and axis.axis == 0]
-        return whole if places[0] is None else whole.at(torch.tensor(places[0]))
-
-    def evidence(self, indices: Sequence[int]) -> matching.Evidence:
-        """What a matcher may look at, for some of the runs (the first is the reference)."""
-        by_name = {group.name: group for group in self.groups}
-
-        def costs() -> dict[str, list[SwapCost] | None]:
+        def costs() -> dict[str, object]:
             return {
                 name: None if found is None else [found[index] for index in indices]
-                for name, found in self.costs.items()
+                for name, found in measured.costs(needs).items()
             }
 
-        return matching.Evidence(
+        return Evidence(
             self.groups,
             [self.states[index] for index in indices],
-            lambda a, b, name: self.similarity(indices[a], indices[b], by_name[name]),
-            costs,
+            lambda a, b, name: measured.similarity(indices[a], indices[b], name, needs),
+            costs,  # type: ignore[arg-type]
         )
 
-    def aligned(self, index: int, permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A run's weights with its neurons permuted."""
-        return symmetry.apply(self.groups, permutations, self.states[index])
+    def matching(self, matcher: Matcher, indices: Sequence[int] | None = None) -> Matching:
+        """The matching of some runs (None: all), computed once, or read where it is stored already."""
+        chosen = list(range(len(self.runs)) if indices is None else indices)
+        digest = self._digest(matcher, chosen)
+        if digest not in self.made:
+            found = self._stored(matcher, digest) or matcher(self.evidence(chosen, matcher.needs))
+            self.made[digest] = found
+            facts = {"objective": found.objective, "sweeps": float(found.sweeps), "seconds": found.seconds}
+            references = [self.runs[index].run.reference for index in chosen]
+            self.to_store.append(StoredMatching(digest, references, found.permutations, facts))
+        return self.made[digest]
+
+    def _stored(self, matcher: Matcher, digest: str) -> Matching | None:
+        """A matching of equal digest; never one by a user's own code, whose changes no digest shows."""
+        if self.outputs is None or matcher.leaves or is_own_code(matcher.choice.name):
+            return None
+        stored = matchings.find(self.outputs, digest)
+        if stored is None:
+            return None
+        facts, permutations = stored.facts, [dict(own) for own in stored.permutations]
+        return Matching(
+            permutations, facts["objective"], int(facts["sweeps"]), facts["seconds"], matcher.label
+        )
+
+    def _digest(self, matcher: Matcher, chosen: Sequence[int]) -> str:
+        runs = [self.runs[index] for index in chosen]
+        content = {
+            "lmc": version("linear-mode-connectivity"),
+            "match": matcher.content,
+            "weights": [opened.weights_digest for opened in runs],
+            "class": [opened.info["constraint_digest"] for opened in runs],
+            "data": self.dataset.digest,
+            "groups": [[group.name, group.size, group.blocks] for group in self.groups],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def line_up(pairs: PairSet, job: Job) -> Lineup:
+    """The runs of a set of a job's, ready to be matched."""
+    network = pairs.runs[0].network(pairs.dataset)
+    return Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, job.device, job.talk, job.outputs)

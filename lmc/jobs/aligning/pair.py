@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from lmc import paths, symmetry
 from lmc.core.errors import SettingError
 from lmc.data import Dataset, Split
-from lmc.jobs.aligning.lineup import Lineup, Matcher
+from lmc.jobs.aligning.lineup import Lineup
+from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.opening.runs import pair_columns
 from lmc.models.stack import State, batch_norms
 
@@ -27,25 +30,42 @@ class Aligned:
 
     @classmethod
     def of(cls, lineup: Lineup, a: int, b: int, matcher: Matcher) -> Aligned:
-        """Two of the lineup's runs by a matcher."""
+        """Two of the lineup's runs by a matcher; A stays as it is stored."""
         state = lineup.states[b]
-        if matcher.choice.name != "none":
-            _, permutations = matcher(lineup.evidence([a, b]))
-            state = lineup.aligned(b, permutations)
+        if not matcher.leaves:
+            moves = lineup.matching(matcher, [a, b]).between(0, 1)
+            state = symmetry.apply(lineup.groups, moves, state)
         which = {**pair_columns(lineup.runs[a], lineup.runs[b]), "match": matcher.label}
         network, device = lineup.network.to(lineup.device), lineup.device
         return cls(which, network, lineup.dataset, _on(lineup.states[a], device), _on(state, device))
 
-    @property
-    def splits(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """The splits that have samples, as (inputs, targets)."""
-        splits = self.dataset.splits.items()
-        return {name: (split.inputs, split.targets) for name, split in splits if len(split)}
+    def scene(
+        self, alphas: Sequence[float], restatistics: bool | None = None, splits: Sequence[str] | None = None
+    ) -> paths.Scene:
+        """The straight way from A to B on the splits that have samples, or on some of these.
 
-    def statistics(self, restatistics: bool | None) -> Tensor | None:
-        """Training inputs from which to re-estimate BatchNorm statistics; None where that is not wanted."""
+        Args:
+            restatistics: whether BatchNorm statistics are re-estimated; None means: where there are any.
+        """
         again = bool(batch_norms(self.network)) if restatistics is None else restatistics
-        return self.dataset.train.inputs if again else None
+        task, there = self.dataset.task, self.dataset.splits.items()
+        chosen = {
+            name: (split.inputs, split.targets)
+            for name, split in there
+            if len(split) and (splits is None or name in splits)
+        }
+        statistics = self.dataset.train.inputs if again else None
+        return paths.Scene(
+            self.network, self.a, self.b, alphas, chosen, task.losses, task.correct, statistics
+        )
+
+
+def each_aligned(lineups: Iterable[Lineup], matchers: Sequence[Matcher]) -> Iterator[Aligned]:
+    """Every pair of every lineup under every matcher."""
+    for lineup in lineups:
+        for a, b in lineup.pairs:
+            for matcher in matchers:
+                yield Aligned.of(lineup, a, b, matcher)
 
 
 def _on(state: State, device: torch.device) -> State:
@@ -57,5 +77,5 @@ def named_split(dataset: Dataset, name: str) -> Split:
     split = dataset.splits[name]
     if not len(split):
         there = ", ".join(each for each, part in dataset.splits.items() if len(part))
-        raise SettingError(f"split={name}: the data have none", f"there are: {there}")
+        raise SettingError(f"split={name}: this split is empty", f"there are: {there}")
     return split

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import nn
 
-from lmc.core.errors import RunReferenceError, SettingError
+from lmc.core.errors import RunReferenceError
+from lmc.core.names import matching
 from lmc.data import Split
 from lmc.dynamics import WHOLE, tensors_of
 from lmc.jobs.opening.pairs import PairSet
@@ -52,7 +52,7 @@ class Course:
         """
         network = pairs.runs[0].network(pairs.dataset)
         found = tensors_of(dict(network.named_parameters()))
-        chosen = _chosen(layers, [layer for layer in found if layer != WHOLE])
+        chosen = matching(layers, [layer for layer in found if layer != WHOLE], "layer")
         kept = {layer: names for layer, names in found.items() if layer in (WHOLE, *chosen)}
         return cls(pairs, common_epochs(pairs.runs, epochs), network.to(device), kept, device)
 
@@ -130,11 +130,3 @@ _HOW = "the same lmc train with training.checkpoints={} stores {}"
 def _listed(epochs: Collection[int]) -> str:
     numbers = ", ".join(map(str, sorted(epochs))) or "none"
     return f"epoch{'s' if len(epochs) != 1 else ''} {numbers}"
-
-
-def _chosen(wanted: str | Sequence[str], there: Sequence[str]) -> list[str]:
-    patterns = [wanted] if isinstance(wanted, str) else list(wanted)
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in there):
-            raise SettingError(f"layers={pattern}: matches no layer", "there are: " + ", ".join(there))
-    return [name for name in there if any(fnmatchcase(name, pattern) for pattern in patterns)]

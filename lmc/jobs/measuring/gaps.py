@@ -1,90 +1,80 @@
-"""The gap between the line and the mean representation, layer by layer (THEORY 4): table and summary."""
+"""The gap between the line and the mean representation, layer by layer (THEORY 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmc import paths
-from lmc.core.statistics import estimate
-from lmc.core.tables import frame, nearest_middle
+from lmc.core.errors import SettingError
+from lmc.core.names import matching
+from lmc.core.tables import frame
+from lmc.costs import costed_layers
+from lmc.figures import gap as figure
+from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import Aligned, named_split
-from lmc.jobs.measuring.layers import chosen_layers
-from lmc.jobs.protocol.outcome import Summary
-from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
+from lmc.jobs.measuring.pairwise import Tables, alpha_list
+from lmc.summaries import Summary
+from lmc.summaries.gaps import MEASURES, gaps
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from matplotlib.figure import Figure
 
-MEASURES = ("cross_term", "additivity_gap", "feature_gap", "feature_cosine")
 _EXAMPLES = 4
 
 
-def gap_table(
-    pair: Aligned,
-    alphas: Sequence[float],
-    split: str,
-    layers: str | Sequence[str] = "*",
-    restatistics: bool | None = None,
-) -> pd.DataFrame:
-    """The table ``gap`` of one aligned pair."""
-    inputs = named_split(pair.dataset, split).inputs
-    chosen = chosen_layers(pair.network, layers)
-    examples = inputs[:_EXAMPLES].to(next(iter(pair.a.values())).device)
-    blocks = paths.blocks(pair.network, pair.a, examples, chosen)
-    statistics = pair.statistics(restatistics)
-    found = paths.gaps(pair.network, pair.a, pair.b, alphas, blocks, inputs, statistics)
-    rows = [
-        {
-            **pair.which,
-            "split": split,
-            "layer": layer,
-            "alpha": alpha,
-            **{name: float(getattr(gap, name)[place]) for name in MEASURES},
-        }
-        for layer, gap in found.items()
-        for place, alpha in enumerate(alphas)
-    ]
-    return frame("gap", rows)
+class Gap:
+    """The table ``gap`` of aligned pairs at some alphas, on one split."""
 
+    main = "gap"
 
-def breaking_layer(table: pd.DataFrame) -> tuple[str, float, float]:
-    """Where the line leaves the merged representation most by what the layer itself adds.
-
-    Args:
-        table: rows of the table ``gap`` at one alpha.
-
-    Returns:
-        the layer, and its cross term and additivity gap, means over pairs.
-    """
-    means = table.groupby("layer", sort=False)[["cross_term", "additivity_gap"]].mean()
-    place = int(means.sum(axis=1).to_numpy().argmax())
-    cross, additivity = means.to_numpy()[place].tolist()
-    return str(means.index[place]), cross, additivity
-
-
-def summaries(table: pd.DataFrame) -> list[Summary]:
-    """Per experiment at alpha 1/2: every measure by matcher and layer, and which layer breaks the line."""
-    import pandas as pd
-
-    alpha, middle = nearest_middle(table)
-    found = []
-    for names, part in middle.groupby(["experiment_a", "experiment_b"], sort=False):
-        rows: list[dict[str, Any]] = []
-        notes = []
-        for match, group in part.groupby("match", sort=False):
-            layer, cross, additivity = breaking_layer(group)
-            notes.append(
-                f"match={match}: the line leaves the mean representation most at {layer} "
-                f"(cross term {cross:.2g}, additivity gap {additivity:.2g})"
+    def __init__(
+        self,
+        alphas: int | list[float],
+        split: str,
+        layers: str | Sequence[str] = "*",
+        restatistics: bool | None = None,
+    ) -> None:
+        self.alphas = [0.5] if alphas == [0.5] else alpha_list(alphas)
+        if set(self.alphas) == {0.0, 1.0}:
+            raise SettingError(
+                f"alphas={alphas}: the gap is zero at 0 and 1; add a point between", "alphas=3 or more"
             )
-            for each, at in group.groupby("layer", sort=False):
-                pairs = run_pairs(at)
-                measures = {name.replace("_", " "): str(estimate(at[name], pairs)) for name in MEASURES}
-                rows.append({"match": match, "layer": each, **measures})
-        title = " and ".join(dict.fromkeys(map(str, names)))
-        notes.append(f"{pair_count(part)}; {INTERVAL}")
-        split = part["split"].iloc[0]
-        title = f"{title}: gap between line and mean representation, alpha {alpha:.3g}, {split} split"
-        found.append(Summary(title, pd.DataFrame(rows), tuple(notes)))
-    return found
+        self.split, self.layers, self.restatistics = split, layers, restatistics
+
+    def check(self, lineup: Lineup) -> None:
+        """The split has samples and the layers are there."""
+        named_split(lineup.dataset, self.split)
+        matching(self.layers, costed_layers(lineup.network), "layer")
+
+    def of(self, pair: Aligned) -> Tables:
+        """The table of one aligned pair."""
+        inputs = named_split(pair.dataset, self.split).inputs
+        chosen = matching(self.layers, costed_layers(pair.network), "layer")
+        examples = inputs[:_EXAMPLES].to(next(iter(pair.a.values())).device)
+        segments = paths.segments(pair.network, pair.a, examples, chosen)
+        found = paths.gaps(pair.scene(self.alphas, self.restatistics), segments, self.split)
+        rows = [
+            {
+                **pair.which,
+                "split": self.split,
+                "layer": layer,
+                "alpha": alpha,
+                **{name: float(getattr(gap, name)[place]) for name in MEASURES},
+            }
+            for layer, gap in found.items()
+            for place, alpha in enumerate(self.alphas)
+        ]
+        return {"gap": frame("gap", rows)}
+
+    def derived(self, tables: Tables) -> Tables:
+        """Nothing follows."""
+        return {}
+
+    def figures(self, tables: Tables) -> dict[str, Figure | None]:
+        """Gaps by layer."""
+        return {"gap": figure.draw(tables["gap"])}
+
+    def summaries(self, tables: Tables) -> list[Summary]:
+        """Every measure in the middle."""
+        return gaps(tables["gap"])

@@ -13,12 +13,8 @@ from lmc.core.seeds import generator
 from lmc.dynamics import WHOLE, Rows, kernel_alignment, kernel_distance, tangent_kernel
 from lmc.dynamics.kernels import COPIES
 from lmc.jobs.measuring.course import Course, Row
+from lmc.jobs.protocol.machine import readable_size
 from lmc.recording.evaluation import activation_size
-
-
-def readable(size: float) -> str:
-    """Bytes as people read them."""
-    return f"{size / 1e9:.2g} GB" if size >= 1e8 else f"{size / 1e6:.2g} MB"
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class KernelPlan:
         shape = f"{count} input{'s' if count != 1 else ''} x {len(self.rows.outputs)} outputs"
         parts = len(self.rows.blocks(self.most))
         several = f" in {parts} parts" if parts > 1 else ""
-        return f"NTK: {shape}, {parameters} weights{several}: up to {readable(self.bytes)} of memory"
+        return f"NTK: {shape}, {parameters} weights{several}: up to {readable_size(self.bytes)} of memory"
 
 
 def plan_kernels(course: Course, samples: int, outputs: int, memory: float) -> KernelPlan:
@@ -59,7 +55,7 @@ def plan_kernels(course: Course, samples: int, outputs: int, memory: float) -> K
     if needed + least * row > memory:
         raise SettingError(
             f"measures=ntk: {len(rows)} gradients of {parameters} weights take at least "
-            f"{readable(needed + least * row)}, {readable(memory)} may be used",
+            f"{readable_size(needed + least * row)}, {readable_size(memory)} may be used",
             _that_fits(outputs, row, kernels, memory),
         )
     most = min(len(rows), int((memory - needed) // row))

@@ -14,7 +14,7 @@ from lmc.core.seeds import generator
 from lmc.data import Split
 from lmc.dynamics import WHOLE
 from lmc.jobs.measuring.course import Course, Row
-from lmc.jobs.measuring.kernels import readable
+from lmc.jobs.protocol.machine import readable_size
 from lmc.models.stack import Point, stack_states
 from lmc.recording import record
 from lmc.recording.moments import Source
@@ -126,7 +126,8 @@ def cka_epochs(course: Course, memory: float) -> int:
     an_epoch = 8 * squares * (2 * runs + len(course.pairs.pairs)) + 2 * runs * weights
     if 2 * an_epoch > memory:
         raise SettingError(
-            f"measures=cka: covariances of {readable(2 * an_epoch)}, {readable(memory)} may be used",
+            f"measures=cka: covariances of {readable_size(2 * an_epoch)}, "
+            f"{readable_size(memory)} may be used",
             "layers= names fewer layers, measures= leaves it out",
         )
     return int(memory // an_epoch) - 1

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import torch
-
 from lmc import data
 from lmc.core.errors import DataError, MismatchError, SettingError
 from lmc.data import Dataset
@@ -51,23 +49,3 @@ def reload_data(stored: Mapping[str, Any], moved: Mapping[str, Any], digest: str
             "the data there are not those the run was trained on", "point data.path at the same data"
         )
     return loaded
-
-
-def use_device(device: str, threads: int | None) -> torch.device:
-    """The device to compute on, after setting torch's threads.
-
-    Raises:
-        SettingError: torch does not know the device or cannot reach it.
-    """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.zeros(1, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SettingError(
-            f"device={device}: torch cannot compute there", "auto, cpu, cuda or cuda:N"
-        ) from error
-    return chosen

@@ -51,6 +51,13 @@ def job_folder(
         chosen: the bound choice of each settings group.
     """
     usual = dataclasses.asdict(type(settings)())
+    if not chosen:
+        there = dataclasses.asdict(settings).items()
+        chosen = {
+            key: Choice.bind(key, value)
+            for key, value in there
+            if isinstance(value, dict) and "name" in value
+        }
     given = {key: value for key, value in dataclasses.asdict(settings).items() if key not in _ELSEWHERE}
     plain = {key: value for key, value in given.items() if key not in chosen}
     changed: dict[str, Any] = {}

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from lmc.core.errors import LmcError, raise_together
 from lmc.data import Dataset
-from lmc.jobs.aligning.lineup import Lineup, Matcher
 from lmc.jobs.opening.runs import Opened, check_comparable, open_runs, pairs_of
-from lmc.jobs.protocol.outcome import Talk
 from lmc.jobs.protocol.settings import Pairwise
+from lmc.jobs.protocol.talk import Talk
 
 
 @dataclass(frozen=True)
@@ -22,11 +19,6 @@ class PairSet:
     runs: list[Opened]
     pairs: list[tuple[int, int]]
     dataset: Dataset
-
-    def lineup(self, matcher: Matcher, device: torch.device, talk: Talk) -> Lineup:
-        """The runs ready to be matched."""
-        network = self.runs[0].network(self.dataset)
-        return Lineup(self.runs, self.pairs, self.dataset, network, matcher, device, talk)
 
 
 def pair_sets(settings: Pairwise, talk: Talk) -> list[PairSet]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,10 +103,20 @@ class Opened:
             raise StoredFileError(f"{path}: {bad[0]} holds NaN or infinite values", "has the run diverged?")
         return {name: state[name] for name in expected}
 
+    @cached_property
+    def weights_digest(self) -> str:
+        """What the stored weights hash to."""
+        return hashlib.sha256(self.run.checkpoint(self.epoch).read_bytes()).hexdigest()
+
     @property
     def key(self) -> tuple[str, int, int]:
         """Experiment, seed, epoch: what identifies it in a table."""
         return self.run.experiment.name, self.run.seed, self.epoch
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns that say which run a row is about."""
+        return dict(zip(("experiment", "seed", "epoch"), self.key, strict=True))
 
 
 def pair_columns(a: Opened, b: Opened) -> dict[str, Any]:

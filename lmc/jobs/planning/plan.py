@@ -104,6 +104,11 @@ class Plan:
         return given
 
     @property
+    def runs(self) -> list[Run]:
+        """Where its runs are stored, or will be."""
+        return [self.experiment.run(seed) for seed in self.seeds]
+
+    @property
     def checkpoints(self) -> list[int]:
         """Epochs to store: the initialisation and the last, and those asked for."""
         last, asked = self.training.epochs, self.training.checkpoints

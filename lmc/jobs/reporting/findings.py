@@ -12,7 +12,7 @@ from lmc.core.digits import shown
 from lmc.core.errors import LmcError
 from lmc.core.statistics import Estimate
 from lmc.core.tables import TABLES
-from lmc.figures.report import Block, Claim, Claims, Entry, Head, Problem, Verdict, entry
+from lmc.figures.report import ClaimCard, ClaimLine, Entry, Header, Problem, Sheet, VerdictCard, entry
 from lmc.jobs.reporting import commands as repeat
 from lmc.store import files
 from lmc.store.experiments import Experiment, Run
@@ -31,7 +31,7 @@ _SHARES = {
 WANTED = {"barrier": ("barriers", "path"), "match": ("matched neurons", "match")}
 
 
-def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[Verdict]:
+def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[VerdictCard]:
     """The stored verdicts; for experiments of several runs without one, how to get it."""
     found = []
     for names, part in check.groupby(["experiment_a", "experiment_b"], sort=False):
@@ -53,7 +53,7 @@ def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[Verdic
             f"{pairs} pair{'s' if pairs != 1 else ''}; mean [95 % bootstrap], no interval below three."
         )
         found.append(
-            Verdict(
+            VerdictCard(
                 " and ".join(dict.fromkeys(map(str, names))),
                 str(first["verdict"]),
                 _MOODS.get(str(first["verdict"]), "none"),
@@ -65,10 +65,12 @@ def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[Verdic
     lacking = [experiment.name for experiment in pairable if experiment.name not in judged]
     if lacking:
         command = " ".join(["lmc check", *lacking])
-        found.append(Verdict(", ".join(lacking), "no verdict yet", "none", "", ("This gives it:",), command))
+        found.append(
+            VerdictCard(", ".join(lacking), "no verdict yet", "none", "", ("This gives it:",), command)
+        )
     if not found:
         text = "A verdict needs an experiment with two finished runs."
-        found.append(Verdict("these runs", "no verdict", "none", "", (text,)))
+        found.append(VerdictCard("these runs", "no verdict", "none", "", (text,)))
     return found
 
 
@@ -117,7 +119,7 @@ def pairable(states: Mapping[Run, str]) -> list[Experiment]:
     return [experiment for experiment, count in done.items() if count > 1]
 
 
-def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[Claims, Path, dict[str, Any]]]:
+def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[ClaimCard, Path, dict[str, Any]]]:
     """The claims of stored named experiments that speak of the named runs (None: all), with their records.
 
     Raises:
@@ -130,14 +132,14 @@ def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[Claims, Pat
         record = files.read_yaml(folder / "settings.yaml")
         stated = files.read_table(folder / "claim.parquet")
         listed = [
-            Claim(row["claim"], bool(row["holds"]), row["numbers"].split("; "))
+            ClaimLine(row["claim"], bool(row["holds"]), row["numbers"].split("; "))
             for row in stated.to_dict("records")
         ]
         holding = sum(claim.holds for claim in listed)
         subtitle = f"{record.get('title', '')}; {holding} of {len(listed)} claims hold"
         picture = folder / f"{record['experiment']}.png"
         image = base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else ""
-        found.append((Claims(folder.name, subtitle, listed, image, _measured(folder)), folder, record))
+        found.append((ClaimCard(folder.name, subtitle, listed, image, _measured(folder)), folder, record))
     return found
 
 
@@ -153,12 +155,18 @@ def _experiments(folder: Path) -> set[str]:
     return found
 
 
-def _measured(folder: Path) -> Block | None:
+def _measured(folder: Path) -> Sheet | None:
     path = folder / "measure.parquet"
     if not path.is_file():
         return None
     table = files.read_table(path)
-    heads = [Head("case"), Head("quantity"), Head("detail"), Head("mean", True), Head("values", True)]
+    heads = [
+        Header("case"),
+        Header("quantity"),
+        Header("detail"),
+        Header("mean", True),
+        Header("values", True),
+    ]
     rows = []
     for row in table.to_dict("records"):
         value = Estimate(
@@ -169,12 +177,12 @@ def _measured(folder: Path) -> Block | None:
         rows.append(
             [entry(row["case"]), entry(row["quantity"]), entry(row["detail"]), number, entry(row["pairs"])]
         )
-    return Block(f"All {len(rows)} measured quantities", heads, rows, "mean [95 % bootstrap]")
+    return Sheet(f"All {len(rows)} measured quantities", heads, rows, "mean [95 % bootstrap]")
 
 
 def settings(
     experiments: Sequence[Experiment],
-) -> tuple[Block | None, list[tuple[str, list[tuple[str, str]]]]]:
+) -> tuple[Sheet | None, list[tuple[str, list[tuple[str, str]]]]]:
     """What tells the experiments apart as a table, and all settings of each."""
     flat: dict[str, dict[str, str]] = {}
     for experiment in experiments:
@@ -191,9 +199,9 @@ def settings(
         and not key.endswith("digest")
         and key != "sources"
     ]
-    heads = [Head("experiment"), *map(Head, telling)]
+    heads = [Header("experiment"), *map(Header, telling)]
     rows = [[Entry(name), *(Entry(found.get(key, "–")) for key in telling)] for name, found in flat.items()]
-    block = Block("In which the experiments differ", heads, rows) if telling else None
+    block = Sheet("In which the experiments differ", heads, rows) if telling else None
     return block, [(f"All settings of {name}", list(found.items())) for name, found in flat.items()]
 
 

@@ -90,6 +90,14 @@ def _last(table: pd.DataFrame, sides: Sequence[str]) -> pd.DataFrame:
     return table
 
 
+def named_experiments(outputs: Path, references: Sequence[str]) -> list[str] | None:
+    """The experiments that references stand for; None (all) where there are no references."""
+    if not references:
+        return None
+    selections = [found for reference in references for found in resolve(outputs, reference)]
+    return [run.experiment.name for selection in selections for run in selection.runs]
+
+
 def short_names(tables: Sequence[pd.DataFrame]) -> Callable[[str], str]:
     """Experiments without the hash, where that still tells those of the tables apart."""
     sides = [
@@ -129,6 +137,16 @@ def drawn(kind: Kind, tables: Sequence[pd.DataFrame]) -> Figure | None:
     ]
     figure: Figure | None = kind.draw(*named)
     return figure
+
+
+def drawn_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """How many rows of a table are of each experiment, or of each two."""
+    sides = [f"experiment{side}" for side in _SIDES if f"experiment{side}" in table]
+    counts = table.groupby(sides, sort=False).size()
+    return [
+        {"experiment": " and ".join(dict.fromkeys(names)), "rows": count}
+        for names, count in zip(counts.index.to_frame().to_numpy(), counts, strict=True)
+    ]
 
 
 def where_faults(kinds: Sequence[str], where: Mapping[str, Any]) -> list[LmcError]:

@@ -3,73 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lmc.core.pairing import run_pairs
 from lmc.core.statistics import estimate
 from lmc.core.tables import concatenate
 from lmc.figures import path as figure
 from lmc.figures import sweep
-from lmc.jobs.aligning.lineup import Lineup, Matcher
-from lmc.jobs.match import match_tables
-from lmc.jobs.path import alpha_list, barrier_table, scan_pair
+from lmc.jobs.aligning.matcher import NONE, Matcher
+from lmc.jobs.aligning.pair import each_aligned
+from lmc.jobs.measuring.neurons import match_tables
+from lmc.jobs.measuring.pairwise import measure_pairs
+from lmc.jobs.measuring.paths.line import Line
+from lmc.jobs.opening.rows import run_table
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Bar, Summary, Talk
-from lmc.jobs.protocol.pairing import run_pairs
-from lmc.jobs.studies.measured import Definition, Measured, Quantities, interval_note, lineup
+from lmc.jobs.protocol.settings import Path
+from lmc.jobs.protocol.talk import Talk
+from lmc.jobs.studies.measured import (
+    Definition,
+    Measured,
+    Quantities,
+    lineup,
+    named_by_case,
+    runs_of,
+    runs_per_case,
+)
 from lmc.jobs.studies.sweep import curves, rank_correlations
-from lmc.jobs.train import run_table
+from lmc.summaries import studies as words
+from lmc.summaries.studies import interval_note
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LAYER = ("optimal", "identity", "random", "identifiability_ratio", "swap_cost", "own_cost")
 _SHARES = ("identifiable", "identified")
-_FEW = 3
 
 
 def barriers(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> Measured:
     """Quantities ``case:barrier:matcher``, ``case:accuracy:split``, and the table ``match`` by layer."""
-    matchers = [Matcher.bind({"name": each}) for each in ("none", *definition["match"])]
+    matchers = [NONE, *(Matcher.bind({"name": each}) for each in definition["match"])]
+    split, labels = definition["split"], [matcher.label for matcher in matchers]
     tables = _tables(plans, matchers, definition, talk)
-    quantities = _quantities(plans, tables, definition["split"])
-    summary = _summary(definition, plans, quantities, matchers)
+    quantities = _quantities(plans, tables, split)
+    note = interval_note(runs_per_case(plans), f"{definition['pairs']} pairs; {split} loss barriers")
+    summary = words.barriers(str(definition["title"]), list(plans), quantities, labels, split, note)
     if "sweep" in definition:
-        swept = curves(plans, definition, quantities, [matcher.label for matcher in matchers])
+        swept = curves(plans, definition, quantities, labels)
         quantities.update(rank_correlations(swept))
         return Measured(tables, quantities, summary, sweep.draw(swept, definition["sweep"]))
-    cases = {plan.experiment.name: case for case, plan in plans.items()}
-    named = tables["path"].assign(
-        experiment_a=tables["path"]["experiment_a"].map(cases),
-        experiment_b=tables["path"]["experiment_b"].map(cases),
-    )
-    return Measured(tables, quantities, summary, figure.draw(named, definition["split"]))
+    return Measured(tables, quantities, summary, figure.draw(named_by_case(tables["path"], plans), split))
 
 
 def _tables(
     plans: Mapping[str, Plan], matchers: list[Matcher], definition: Definition, talk: Talk
 ) -> dict[str, pd.DataFrame]:
-    parts: dict[str, list[pd.DataFrame]] = {"path": [], "match": [], "neuron": [], "layer": []}
-    alphas = alpha_list(definition["alphas"])
-    pairs = sum(len(plan.seeds) // 2 for plan in plans.values())
+    line = Line(Path(alphas=definition["alphas"]))
+    lineups = [lineup(plan, definition, talk) for plan in plans.values()]
+    pairs = sum(len(ready.pairs) for ready in lineups)
     with talk.progress("matching and scanning", pairs * len(matchers)) as bar:
-        for plan in plans.values():
-            ready = lineup(plan, definition, matchers[-1], talk)
-            for kind, table in match_tables(ready).items():
-                parts[kind].append(table)
-            parts["path"] += _scan(ready, matchers, alphas, bar)
-    tables = {kind: concatenate(kind, found) for kind, found in parts.items()}
-    tables["barrier"] = barrier_table(tables["path"])
-    tables["run"] = run_table(list(plans.values()))
-    return tables
-
-
-def _scan(ready: Lineup, matchers: list[Matcher], alphas: list[float], bar: Bar) -> list[pd.DataFrame]:
-    parts = []
-    for a, b in ready.pairs:
-        for matcher in matchers:
-            parts.append(scan_pair(ready, a, b, matcher, alphas, None))
-            bar.advance()
-    return parts
+        parts = [
+            {
+                **match_tables(ready, matchers[-1]),
+                **measure_pairs(each_aligned([ready], matchers), [line], bar),
+            }
+            for ready in lineups
+        ]
+    tables = {kind: concatenate(kind, [part[kind] for part in parts]) for kind in parts[0]}
+    return {**tables, "run": run_table(runs_of(plans))}
 
 
 def _quantities(plans: Mapping[str, Plan], tables: Mapping[str, pd.DataFrame], split: str) -> Quantities:
@@ -116,27 +116,3 @@ def _excess(case: str, by_match: Mapping[str, pd.DataFrame], found: Quantities) 
     ours = by_match["identifiability"]
     difference = ours["loss_barrier"].to_numpy() - by_match[best]["loss_barrier"].to_numpy()
     return {(case, "excess", "identifiability"): estimate(difference, run_pairs(ours))}
-
-
-def _summary(
-    definition: Definition, plans: Mapping[str, Plan], found: Quantities, matchers: list[Matcher]
-) -> Summary:
-    import pandas as pd
-
-    split = definition["split"]
-    layers = list(
-        dict.fromkeys(
-            detail for _, name, detail in found if name == "identifiability_ratio" and detail != "mean"
-        )
-    )
-    rows = []
-    for case in plans:
-        row: dict[str, Any] = {"": case, f"{split} accuracy": str(found[case, "accuracy", split])}
-        for layer in layers if len(layers) <= _FEW else ["mean"]:
-            row[f"identifiability ratio {layer}"] = str(found[case, "identifiability_ratio", layer])
-        for matcher in matchers:
-            row[f"barrier, {matcher.label}"] = str(found[case, "barrier", matcher.label])
-        rows.append(row)
-    seeds = len(next(iter(plans.values())).seeds)
-    note = interval_note(seeds, f"{definition['pairs']} pairs; {split} loss barriers")
-    return Summary(str(definition["title"]), pd.DataFrame(rows), (note,))

@@ -11,9 +11,14 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lmc.core.errors import SettingError
 from lmc.core.statistics import Estimate
+from lmc.core.tables import frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Quantities = Mapping[tuple[str, str, str], Estimate]
 
@@ -33,7 +38,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JudgedClaim:
     """A claim with the conditions that decide it."""
 
     text: str
@@ -50,16 +55,57 @@ class Verdict:
         return "; ".join(each.text + ("" if each.holds else " (fails)") for each in self.conditions)
 
 
-def judge(text: str, conditions: Sequence[str], quantities: Quantities) -> Verdict:
-    """Whether every condition of a claim holds; a quantity that is undefined (NaN) makes it fail."""
-    judged = []
-    for condition in conditions:
-        left, compare, factor, right = parse(condition)
-        limit = (float(factor) if factor else 1.0) * _value(right, quantities)
-        times = f"{factor} x " if factor and float(factor) != 1 else ""
-        shown = f"{_show(left, quantities)} {compare} {times}{_show(right, quantities)}"
-        judged.append(Condition(shown, bool(_COMPARE[compare](_value(left, quantities), limit))))
-    return Verdict(text, tuple(judged))
+@dataclass(frozen=True)
+class Claim:
+    """A claim as an experiment states it: its conditions, read before anything is trained."""
+
+    text: str
+    conditions: tuple[tuple[str, str, str | None, str], ...]
+
+    @classmethod
+    def parse(cls, text: str, conditions: Sequence[str]) -> Claim:
+        """Raises SettingError: a condition cannot be read."""
+        return cls(text, tuple(map(parse, conditions)))
+
+    def judge(self, quantities: Quantities) -> JudgedClaim:
+        """Whether every condition holds; a quantity that is undefined (NaN) makes it fail."""
+        judged = []
+        for left, compare, factor, right in self.conditions:
+            limit = (float(factor) if factor else 1.0) * _value(right, quantities)
+            times = f"{factor} x " if factor and float(factor) != 1 else ""
+            shown = f"{_show(left, quantities)} {compare} {times}{_show(right, quantities)}"
+            judged.append(Condition(shown, bool(_COMPARE[compare](_value(left, quantities), limit))))
+        return JudgedClaim(self.text, tuple(judged))
+
+
+def claim_table(name: str, judged: Sequence[JudgedClaim]) -> pd.DataFrame:
+    """The table ``claim`` of a named experiment."""
+    return frame(
+        "claim",
+        [
+            {"experiment": name, "claim": each.text, "numbers": each.numbers, "holds": each.holds}
+            for each in judged
+        ],
+    )
+
+
+def measure_table(quantities: Quantities) -> pd.DataFrame:
+    """The table ``measure``: every quantity that claims may speak of."""
+    return frame(
+        "measure",
+        [
+            {
+                "case": case,
+                "quantity": quantity,
+                "detail": detail,
+                "mean": value.mean,
+                "low": value.low,
+                "high": value.high,
+                "pairs": len(value.values),
+            }
+            for (case, quantity, detail), value in quantities.items()
+        ],
+    )
 
 
 def parse(condition: str) -> tuple[str, str, str | None, str]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lmc.core.pairing import run_pairs
 from lmc.core.statistics import estimate, rank_correlation
-from lmc.core.tables import concatenate
 from lmc.figures import coherence as figure
-from lmc.jobs.aligning.lineup import Matcher
-from lmc.jobs.path import alpha_list, barrier_table, scan_pair
+from lmc.jobs.aligning.matcher import NONE
+from lmc.jobs.aligning.pair import each_aligned
+from lmc.jobs.measuring.pairwise import measure_pairs
+from lmc.jobs.measuring.paths.line import Line
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Summary, Talk
-from lmc.jobs.protocol.pairing import run_pairs
+from lmc.jobs.protocol.settings import Path
+from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.measured import Definition, Measured, Quantities, lineup
+from lmc.summaries import studies as words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,20 +24,15 @@ if TYPE_CHECKING:
 
 def coherence(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> Measured:
     """Quantities ``embedding:midpoint:copies`` (all outer seeds) and ``embedding:spearman:coherence``."""
-    none = Matcher.bind({"name": "none"})
-    alphas = alpha_list(definition["alphas"])
-    parts = []
-    with talk.progress("scanning", len(plans)) as bar:
-        for plan in plans.values():
-            ready = lineup(plan, definition, none, talk)
-            parts += [scan_pair(ready, a, b, none, alphas, None) for a, b in ready.pairs]
-            bar.advance()
-    path = concatenate("path", parts)
-    barriers = barrier_table(path)
+    line = Line(Path(alphas=definition["alphas"]))
+    lineups = [lineup(plan, definition, talk) for plan in plans.values()]
+    with talk.progress("scanning", sum(len(ready.pairs) for ready in lineups)) as bar:
+        tables = measure_pairs(each_aligned(lineups, [NONE]), [line], bar)
+    barriers = tables["barrier"]
     placed = _placed(barriers[barriers["split"] == definition["split"]], plans)
     quantities = _quantities(placed)
-    tables = {"path": path, "barrier": barriers}
-    return Measured(tables, quantities, _summary(definition, placed, quantities), figure.draw(placed))
+    summary = words.coherence(str(definition["title"]), placed, quantities)
+    return Measured(tables, quantities, summary, figure.draw(placed))
 
 
 def _placed(barriers: pd.DataFrame, plans: Mapping[str, Plan]) -> pd.DataFrame:
@@ -59,17 +57,3 @@ def _quantities(placed: pd.DataFrame) -> Quantities:
         rho = rank_correlation(means.index.tolist(), means.tolist())
         found[str(embedding), "spearman", "coherence"] = rho
     return found
-
-
-def _summary(definition: Definition, placed: pd.DataFrame, found: Quantities) -> Summary:
-    import pandas as pd
-
-    rows = []
-    for copies in sorted(placed["copies"].unique()):
-        row = {"coherence": f"1/{copies}"}
-        for embedding in dict.fromkeys(placed["embedding"]):
-            row[f"midpoint barrier, {embedding}"] = str(found[embedding, "midpoint", str(copies)])
-        rows.append(row)
-    count = placed.groupby(["embedding", "copies"]).size().min()
-    note = f"{count} pairs a setting; mean [95 % bootstrap], or the values below three"
-    return Summary(str(definition["title"]), pd.DataFrame(rows), (note,))

@@ -6,17 +6,28 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lmc.core.series import over_epochs, series
 from lmc.core.statistics import Estimate
 from lmc.figures import objective as figure
-from lmc.figures.series import over_epochs, series
-from lmc.jobs.dynamics import Work, measured
+from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.measuring.course import Course
-from lmc.jobs.opening.data import use_device
+from lmc.jobs.measuring.over_epochs import OverEpochs, measured
+from lmc.jobs.opening.rows import run_table
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Summary, Talk
+from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.settings import Dynamics, compose
-from lmc.jobs.studies.measured import Definition, Measured, Quantities, interval_note, pair_set
-from lmc.jobs.train import run_table
+from lmc.jobs.protocol.talk import Talk
+from lmc.jobs.studies.measured import (
+    Definition,
+    Measured,
+    Quantities,
+    named_by_case,
+    pair_set,
+    runs_of,
+    runs_per_case,
+)
+from lmc.summaries import Summary
+from lmc.summaries.studies import interval_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +44,7 @@ _SHOWN = {
 
 
 def dynamics(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> Measured:
-    """Quantities ``case:quantity:epoch`` of every line of ``lmc.figures.series``.
+    """Quantities ``case:quantity:epoch`` of every line of ``lmc.core.series``.
 
     ``quantity`` is its name and line, such as ``objective_identity`` or ``barrier_none``, or the name alone
     for the mean over lines (layers). ``epoch`` is ``epoch5``, ``first`` or ``last``, or that of the
@@ -48,11 +59,10 @@ def dynamics(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> M
             "splits": [definition["split"]],
         },
     )
-    works = [Work(_course(plan, definition), settings, talk) for plan in plans.values()]
-    tables = measured(works, talk)
-    tables["run"] = run_table(list(plans.values()))
-    cases = {plan.experiment.name: case for case, plan in plans.items()}
-    named = {kind: _named(tables[kind], cases) for kind in ("dynamics", "match", "barrier")}
+    matcher = Matcher.bind(settings.match)
+    works = [OverEpochs(_course(plan, definition), settings, matcher, talk) for plan in plans.values()]
+    tables = {**measured(works, talk), "run": run_table(runs_of(plans))}
+    named = {kind: named_by_case(tables[kind], plans) for kind in ("dynamics", "match", "barrier")}
     lines = series(named["dynamics"], named["match"], named["barrier"], definition["split"])
     quantities: Quantities = {}
     for case, part in lines.groupby("experiment", sort=False):
@@ -64,10 +74,6 @@ def dynamics(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> M
 def _course(plan: Plan, definition: Definition) -> Course:
     device = use_device(plan.settings.device, plan.settings.threads)
     return Course.open(pair_set(plan, definition), plan.checkpoints, "*", device)
-
-
-def _named(table: pd.DataFrame, cases: Mapping[str, str]) -> pd.DataFrame:
-    return table.assign(**{name: table[name].map(cases) for name in ("experiment_a", "experiment_b")})
 
 
 def _quantities(case: str, part: pd.DataFrame) -> Quantities:
@@ -95,19 +101,13 @@ def _places(points: Mapping[int, Estimate]) -> dict[str, Estimate]:
 
 
 def _summary(definition: Definition, plans: Mapping[str, Plan], found: Quantities) -> Summary:
-    import pandas as pd
-
     aligned = f"{definition['match']}, end"
     shown = {**_SHOWN, f"barrier, {aligned}": (f"barrier_{definition['match']}", "last")}
     rows = [
         {"": case, **{heading: str(found.get((case, *key), "-")) for heading, key in shown.items()}}
         for case in plans
     ]
-    plan = next(iter(plans.values()))
-    epochs = ", ".join(map(str, plan.checkpoints))
-    note = interval_note(len(plan.seeds), f"{definition['split']} loss barriers; epochs {epochs}")
-    return Summary(
-        str(definition["title"]),
-        pd.DataFrame(rows),
-        (note, "start: the initialisation; lowest and highest: after it"),
-    )
+    epochs = ", ".join(map(str, next(iter(plans.values())).checkpoints))
+    note = interval_note(runs_per_case(plans), f"{definition['split']} loss barriers; epochs {epochs}")
+    where = "start: the initialisation; lowest and highest: after it"
+    return Summary.of(str(definition["title"]), rows, note, where)

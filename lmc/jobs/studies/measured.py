@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.statistics import Estimate
-from lmc.jobs.aligning.lineup import Lineup, Matcher
-from lmc.jobs.opening.data import use_device
+from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.opening.pairs import PairSet, make_pairs
 from lmc.jobs.opening.runs import Opened
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.outcome import Summary, Talk
+from lmc.jobs.protocol.machine import use_device
+from lmc.jobs.protocol.talk import Talk
+from lmc.store.experiments import Run
+from lmc.summaries import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,17 +36,30 @@ class Measured:
 
 def pair_set(plan: Plan, definition: Definition) -> PairSet:
     """The runs of a case at their last epoch, paired as the experiment says."""
-    opened = [Opened(plan.experiment.run(seed), plan.training.epochs) for seed in plan.seeds]
+    opened = [Opened(run, plan.training.epochs) for run in plan.runs]
     moved = {"path": plan.settings.data["path"]} if plan.settings.data.get("path") else {}
     return make_pairs(opened, definition.get("pairs", "disjoint"), False, moved)
 
 
-def lineup(plan: Plan, definition: Definition, matcher: Matcher, talk: Talk) -> Lineup:
+def lineup(plan: Plan, definition: Definition, talk: Talk) -> Lineup:
     """The runs of a case, ready to be matched."""
     device = use_device(plan.settings.device, plan.settings.threads)
-    return pair_set(plan, definition).lineup(matcher, device, talk)
+    pairs = pair_set(plan, definition)
+    network = pairs.runs[0].network(pairs.dataset)
+    return Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, device, talk)
 
 
-def interval_note(runs: int, what: str) -> str:
-    """How many runs a table rests on."""
-    return f"{runs} runs a case; {what}; mean [95 % bootstrap], or the values below three"
+def runs_of(plans: Mapping[str, Plan]) -> list[Run]:
+    """The stored runs of all cases."""
+    return [run for plan in plans.values() for run in plan.runs]
+
+
+def runs_per_case(plans: Mapping[str, Plan]) -> int:
+    """How many runs the first case has."""
+    return len(next(iter(plans.values())).seeds)
+
+
+def named_by_case(table: pd.DataFrame, plans: Mapping[str, Plan]) -> pd.DataFrame:
+    """A table of pairs that calls experiments by their cases."""
+    cases = {plan.experiment.name: case for case, plan in plans.items()}
+    return table.assign(**{name: table[name].map(cases) for name in ("experiment_a", "experiment_b")})

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from lmc.core.statistics import estimate, rank_correlation
 from lmc.core.tables import concatenate
 from lmc.figures import prediction as figure
-from lmc.jobs.aligning.lineup import Matcher
-from lmc.jobs.match import match_tables
+from lmc.jobs.aligning.matcher import Matcher
+from lmc.jobs.measuring.neurons import match_tables
+from lmc.jobs.measuring.predictions import predict
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.predict import predict
-from lmc.jobs.protocol.outcome import Summary, Talk
 from lmc.jobs.protocol.settings import Predict
-from lmc.jobs.studies.measured import Definition, Measured, Quantities, interval_note, lineup
+from lmc.jobs.protocol.talk import Talk
+from lmc.jobs.studies.measured import Definition, Measured, Quantities, lineup, runs_per_case
+from lmc.summaries import studies as words
+from lmc.summaries.studies import interval_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +29,7 @@ def prediction(plans: Mapping[str, Plan], definition: Definition, talk: Talk) ->
     with talk.progress("predicting and matching", len(plans)) as bar:
         for plan in plans.values():
             predicted.append(predict(plan, Predict(seeds=1, neurons=2), talk))
-            matched.append(match_tables(lineup(plan, definition, matcher, talk))["match"])
+            matched.append(match_tables(lineup(plan, definition, talk), matcher)["match"])
             bar.advance()
     tables = {
         "prediction": concatenate("prediction", predicted),
@@ -35,7 +37,8 @@ def prediction(plans: Mapping[str, Plan], definition: Definition, talk: Talk) ->
     }
     joined = _joined(tables, plans)
     quantities = _quantities(joined)
-    summary = _summary(definition, plans, joined, quantities)
+    note = interval_note(runs_per_case(plans), "rho's over cases")
+    summary = words.prediction(str(definition["title"]), len(plans), joined, quantities, note)
     return Measured(tables, quantities, summary, figure.draw(joined))
 
 
@@ -62,24 +65,3 @@ def _quantities(joined: pd.DataFrame) -> Quantities:
         case, name = map(str, where)  # type: ignore[arg-type]
         found[case, "identifiability_ratio", name] = estimate(part["identifiability_ratio"])
     return found
-
-
-def _summary(
-    definition: Definition, plans: Mapping[str, Plan], joined: pd.DataFrame, found: Quantities
-) -> Summary:
-    import pandas as pd
-
-    rows = [
-        {
-            "case": row.case,
-            "layer": row.layer,
-            "predicted swap / own": f"{row.relative_swap_cost:.3g}",
-            "predicted identifiable": f"{row.identifiable:.1%}",
-            "ratio after training": f"{row.identifiability_ratio:.3f}",
-        }
-        for row in joined.itertuples()
-    ]
-    seeds = len(next(iter(plans.values())).seeds)
-    rho = "; ".join(f"{layer} {found['all', name, layer]}" for _, name, layer in found if name == "spearman")
-    notes = (f"Spearman's rho over {len(plans)} cases: {rho}", interval_note(seeds, "rho's over cases"))
-    return Summary(str(definition["title"]), pd.DataFrame(rows), notes)

@@ -13,8 +13,9 @@ def run(command: str, given: dict[str, Any], talk: Any = None) -> Any:
     import pandas as pd
 
     from lmc.core.errors import Interrupted, JobError
-    from lmc.jobs.protocol.outcome import Outcome, Summary
+    from lmc.jobs.protocol.outcome import Outcome
     from lmc.jobs.protocol.settings import COMMANDS, compose
+    from lmc.summaries import Summary
 
     settings = compose(COMMANDS[command], given)
     variant = given.get("variant", {}).get("name", "standard")
@@ -29,7 +30,7 @@ def run(command: str, given: dict[str, Any], talk: Any = None) -> Any:
             raise JobError("boom", "try again")
     name = NAME.format(variant=variant)
     talk.say(f"training {name}")
-    talk.say("warning: one thread")
+    talk.warn("one thread")
     with talk.progress("epochs", 2) as bar:
         bar.advance()
         bar.note("loss 0.3")
@@ -45,4 +46,10 @@ def run(command: str, given: dict[str, Any], talk: Any = None) -> Any:
     many = pd.DataFrame({"experiment": [name] * 20000})
     tables = {"run": many if os.environ.get("LMC_FAKE") == "many" else table}
     file = os.path.join(settings.outputs or "", "train", name)
-    return Outcome("run", tables, (name,), (Summary("Runs", table, ("a note [x]",)),), (file,))
+    return Outcome(
+        main="run",
+        tables=tables,
+        references=(name,),
+        summaries=(Summary("Runs", table, ("a note [x]",)),),
+        files=(file,),
+    )

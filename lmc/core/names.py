@@ -1,0 +1,51 @@
+"""Names as people type them: the nearest of those there are, and patterns for several."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from lmc.core.errors import LmcError, SettingError
+
+
+def near_miss(word: str, choices: Iterable[str]) -> str | None:
+    """The choice most like ``word``, if any is like it."""
+    close = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def unknown(what: str, given: str, choices: Iterable[str]) -> SettingError:
+    """The error for a name that is not among ``choices``, with the near miss first."""
+    choices = sorted(choices)
+    close = near_miss(given, choices)
+    listed = "choose from " + ", ".join(choices) if choices else "there are none"
+    hint = f"did you mean {close}? {listed}" if close else listed
+    return SettingError(f"{what}={given}: unknown choice", hint)
+
+
+def matching(
+    wanted: str | Sequence[str],
+    names: Sequence[str],
+    what: str,
+    fault: Callable[[str], LmcError | None] | None = None,
+) -> list[str]:
+    """The names that match patterns (``*``, ``?``, ``[...]``; one or several), in their own order.
+
+    Args:
+        what: what is named, a word whose plural is the setting: ``layer``.
+        fault: what is wrong with a pattern that matches nothing, or None where that is right; by default
+            a SettingError with the names there are.
+
+    Raises:
+        SettingError: a pattern matches no name.
+    """
+    patterns = [wanted] if isinstance(wanted, str) else list(wanted)
+
+    def no_match(pattern: str) -> LmcError:
+        return SettingError(f"{what}s={pattern}: matches no {what}", "there are: " + ", ".join(names))
+
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names) and (error := (fault or no_match)(pattern)):
+            raise error
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]

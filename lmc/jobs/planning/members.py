@@ -1,0 +1,127 @@
+"""One run to train or to finish: where it stands, and what it goes on from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from lmc.jobs.planning.plan import Plan
+from lmc.models.stack import State, is_convolutional, is_random
+from lmc.recording.evaluation import activation_size
+from lmc.store import files
+from lmc.store.experiments import Run
+
+WEIGHT, OPTIMISER = "w:", "o:"
+"""What the names of tensors in a resume state begin with."""
+
+
+@dataclass
+class Member:
+    """One run to train or to finish."""
+
+    plan: Plan
+    seed: int
+
+    @property
+    def run(self) -> Run:
+        """Where it is stored."""
+        return self.plan.experiment.run(self.seed)
+
+    @cached_property
+    def resumed(self) -> dict[str, Tensor] | None:
+        """What an interrupted training left, if it still stores every epoch that is asked for."""
+        path = self.run.path / "state.safetensors"
+        if not path.is_file():
+            return None
+        state = files.read_tensors(path)
+        epoch = int(state[f"{OPTIMISER}#position"][0])
+        done = {stored for stored in self.plan.checkpoints if stored <= epoch}
+        return state if done <= set(self.run.epochs()) else None
+
+    @cached_property
+    def _network(self) -> nn.Module:
+        return self.plan.build(self.seed)
+
+    @property
+    def random(self) -> bool:
+        """Whether its network draws random numbers, so that it trains alone."""
+        return is_random(self._network)
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether it trains faster alone (measured on a CPU); ``stack=`` says otherwise."""
+        return is_convolutional(self._network)
+
+    @property
+    def stack_key(self) -> tuple[str, ...]:
+        """Members with equal keys can train in step."""
+        plan = self.plan
+        position = [0, 0] if self.resumed is None else self.resumed[f"{OPTIMISER}#position"].tolist()[:2]
+        recipe = {key: value for key, value in asdict(plan.training).items() if key != "checkpoints"}
+        parts = (plan.record["data"], plan.model, recipe, sorted(plan.constraint.mixings), position)
+        return tuple(map(str, parts))
+
+    def initial(self) -> State:
+        """The weights to begin with: stored ones where training goes on."""
+        if self.resumed is None:
+            return self.plan.initial_state(self.seed)
+        return {
+            name.removeprefix(WEIGHT): value
+            for name, value in self.resumed.items()
+            if name.startswith(WEIGHT)
+        }
+
+    def progress(self) -> dict[str, Tensor] | None:
+        """The optimiser's state and position to go on from."""
+        if self.resumed is None:
+            return None
+        return {
+            name.removeprefix(OPTIMISER): value
+            for name, value in self.resumed.items()
+            if name.startswith(OPTIMISER)
+        }
+
+    def prepare(self, fresh: bool) -> None:
+        """Mark the run as under way, after deleting what it cannot go on from."""
+        if fresh or self.resumed is None:
+            self.run.clear()
+            self.__dict__.pop("resumed", None)
+        name, keywords = self.plan.model
+        self.run.write_info(
+            status="running",
+            process={"pid": os.getpid(), "host": socket.gethostname()},
+            model={"name": name, "keywords": keywords},
+            seed=self.seed,
+            init_seed=self.plan.init_seed(self.seed),
+            order_seed=self.plan.order_seed(self.seed),
+            constraint_digest=self.plan.constraint.digest(),
+            versions={"torch": torch.__version__, "python": platform.python_version()},
+            git_commit=_git_commit(),
+        )
+
+
+def memory_of_run(plan: Plan) -> int:
+    """Bytes one run takes in training: seven numbers a weight (moments, D, f, ...), and activations."""
+    module = plan.build(plan.seeds[0])
+    weights = sum(tensor.numel() for tensor in module.parameters())
+    batch = plan.training.batch_size * activation_size(module, plan.dataset.train.inputs[:1])
+    return 4 * (7 * weights + 6 * batch)
+
+
+@lru_cache(maxsize=1)
+def _git_commit() -> str | None:
+    """The commit of the folder the command runs in, as provenance; None outside a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None
