@@ -18,7 +18,7 @@ from lmc.jobs.match import match_tables
 from lmc.jobs.measuring.gaps import breaking_layer, gap_table
 from lmc.jobs.measuring.verdict import ALIGNED, judge
 from lmc.jobs.opening.data import use_device
-from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.folders import pair_folder
 from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.path import alpha_list, barrier_table, scan_aligned
 from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
@@ -40,7 +40,7 @@ def run(settings: Check, talk: Talk) -> Outcome:
     """
     matchers = {name: Matcher.bind({"name": name}) for name in ("none", *ALIGNED)}
     sets = pair_sets(settings, talk)
-    folder, record = job_folder("check", settings, [opened for pairs in sets for opened in pairs.runs])
+    folder, record = pair_folder("check", settings, sets)
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
     alphas = alpha_list(settings.alphas)

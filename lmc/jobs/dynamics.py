@@ -18,7 +18,7 @@ from lmc.jobs.measuring import kernels as tangents
 from lmc.jobs.measuring import trends
 from lmc.jobs.measuring.course import Course, Row
 from lmc.jobs.opening.data import use_device
-from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.folders import pair_folder
 from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair, unaligned_and
 from lmc.jobs.protocol.outcome import Bar, Outcome, Talk
@@ -40,8 +40,7 @@ def run(settings: Dynamics, talk: Talk) -> Outcome:
     device = use_device(settings.device, settings.threads)
     courses = _open(settings, device, talk)
     works = [Work(course, settings, talk) for course in courses]
-    runs = [opened for course in courses for opened in course.pairs.runs]
-    folder, record = job_folder("dynamics", settings, runs, match=matcher.choice)
+    folder, record = pair_folder("dynamics", settings, [course.pairs for course in courses])
     check_writable(folder)
     tables = measured(works, talk)
     main = next((kind for kind in ("dynamics", "match") if len(tables[kind])), "barrier")

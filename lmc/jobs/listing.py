@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from lmc.core.tables import frame
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
-from lmc.jobs.protocol.settings import List, outputs_folder
-from lmc.store.experiments import Run, experiments
-from lmc.store.references import resolve
+from lmc.jobs.protocol.settings import List
+from lmc.store.experiments import Run
 
 
 def run(settings: List, talk: Talk) -> Outcome:
     """Every stored run, or those of the references."""
     import pandas as pd
 
-    outputs = Path(outputs_folder(settings.outputs))
+    store = store_of(settings)
     if settings.references:
         runs = [
             run
             for reference in settings.references
-            for selection in resolve(outputs, reference)
+            for selection in store.resolve(reference)
             for run in selection.runs
         ]
     else:
-        runs = [run for experiment in experiments(outputs) for run in experiment.runs()]
+        runs = [run for experiment in store.experiments() for run in experiment.runs()]
     runs = list(dict.fromkeys(runs))
     table = frame("run", map(run_row, runs))
     rows = []
@@ -43,20 +42,21 @@ def run(settings: List, talk: Talk) -> Outcome:
             }
         )
     if not rows:
-        talk.say(f"nothing is stored under {outputs}; lmc train makes runs")
-    summary = Summary(f"{outputs}", pd.DataFrame(rows))
+        talk.say(f"nothing is stored under {store.root}; lmc train makes runs")
+    summary = Summary(f"{store.root}", pd.DataFrame(rows))
     names = tuple(dict.fromkeys(table["experiment"]))
     return Outcome("run", {"run": table}, names, (summary,) if rows else ())
 
 
 def run_row(run: Run) -> dict[str, Any]:
     """One run as a row of the table ``run``."""
+    seconds = run.info().seconds
     row: dict[str, Any] = {
         "experiment": run.experiment.name,
         "seed": run.seed,
         "epoch": 0,
         "status": run.status(),
-        "seconds": float(run.info().get("seconds", float("nan"))),
+        "seconds": float("nan") if seconds is None else seconds,
         "megabytes": run.megabytes(),
         "stored": " ".join(map(str, run.epochs())),
     }

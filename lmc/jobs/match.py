@@ -13,7 +13,7 @@ from lmc.core.tables import concatenate, frame
 from lmc.jobs.aligning.lineup import Lineup, Matcher
 from lmc.jobs.measuring.layers import layer_row
 from lmc.jobs.opening.data import use_device
-from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.folders import pair_folder
 from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.opening.runs import pair_columns
 from lmc.jobs.path import alpha_list, barrier_table, scan_pair
@@ -37,9 +37,7 @@ def run(settings: Match, talk: Talk) -> Outcome:
     """Match the pairs of the references; tables ``match``, ``neuron``, ``layer`` and the permutations."""
     matcher = Matcher.bind(settings.match)
     sets = pair_sets(settings, talk)
-    folder, record = job_folder(
-        "match", settings, [opened for pairs in sets for opened in pairs.runs], match=matcher.choice
-    )
+    folder, record = pair_folder("match", settings, sets)
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
     tables: dict[str, list[pd.DataFrame]] = {"match": [], "neuron": [], "layer": []}

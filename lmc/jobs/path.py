@@ -22,7 +22,7 @@ from lmc.jobs.measuring.layers import chosen_layers
 from lmc.jobs.measuring.representations import chosen_cuts, representation_table
 from lmc.jobs.measuring.representations import summaries as representation_summaries
 from lmc.jobs.opening.data import use_device
-from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.folders import pair_folder
 from lmc.jobs.opening.pairs import pair_sets
 from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
 from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
@@ -45,8 +45,7 @@ def run(settings: Path, talk: Talk) -> Outcome:
     alphas = alpha_list(settings.alphas)
     matcher = Matcher.bind(settings.match)
     sets = pair_sets(settings, talk)
-    runs = [opened for pairs in sets for opened in pairs.runs]
-    folder, record = job_folder("path", settings, runs, match=matcher.choice)
+    folder, record = pair_folder("path", settings, sets)
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
     lineups = [pairs.lineup(matcher, device, talk) for pairs in sets]
@@ -89,7 +88,7 @@ def _check_layers(settings: Path, lineup: Lineup) -> list[paths.Cut]:
 
 
 def _finish(
-    settings: Path, tables: dict[str, pd.DataFrame], folder: pathlib.Path, record: dict[str, Any]
+    settings: Path, tables: dict[str, pd.DataFrame], folder: pathlib.Path, record: Job
 ) -> Outcome:
     """Store the tables, draw them, and say what they say."""
     if settings.kind == "line":

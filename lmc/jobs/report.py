@@ -66,7 +66,7 @@ class _Stored:
         self.problems: list[Problem] = []
         self.tables = {kind: self.chosen.table(kind) for kind in MADE_BY if kind not in ("claim", "measure")}
         rows = []
-        self.infos: dict[Run, dict[str, Any]] = {}
+        self.infos: dict[Run, RunInfo] = {}
         for run in chosen.epochs:
             try:
                 rows.append(run_row(run))
@@ -109,7 +109,7 @@ class _Stored:
             footer=f"Written {made} by lmc {version('linear-mode-connectivity')}.",
         )
 
-    def _claims(self) -> list[tuple[Claims, Path, dict[str, Any]]]:
+    def _claims(self) -> list[tuple[Claims, Path, Reproduce]]:
         try:
             return findings.claims(self.chosen.outputs, self.names)
         except LmcError as error:
@@ -151,22 +151,22 @@ class _Stored:
         heads += map(Head, ("device", "versions", "git commit"))
         rows = []
         for row, info in zip(self.runs.to_dict("records"), self.infos.values(), strict=True):
-            versions = ", ".join(f"{key} {value}" for key, value in info.get("versions", {}).items())
-            own = [info.get(key) for key in ("init_seed", "order_seed")]
+            versions = ", ".join(f"{key} {value}" for key, value in info.versions.items())
+            own = [info.init_seed, info.order_seed]
             rows.append(
                 [
                     *map(entry, (row["experiment"], row["seed"])),
                     *(Entry("–") if seed is None else entry(seed) for seed in own),
                     *map(entry, (row["status"], row["epoch"], row["stored"])),
                     *(entry(float(row[key])) for key in ("test_loss", "test_accuracy", "seconds")),
-                    *(entry(info.get(key) or "–") for key in ("device",)),
+                    entry(info.device or "–"),
                     entry(versions or "–"),
-                    entry(info.get("git_commit") or "–"),
+                    entry(info.git_commit or "–"),
                 ]
             )
         return Block("Runs, seeds and versions", heads, rows)
 
-    def _commands(self, named: Sequence[tuple[Path, dict[str, Any]]]) -> tuple[list[str], list[str]]:
+    def _commands(self, named: Sequence[tuple[Path, Reproduce]]) -> tuple[list[str], list[str]]:
         """Training first, then merges and jobs in the order they ended, then named experiments."""
         commands, notes = [], []
         makers = sorted(self.experiments, key=lambda each: each.kind, reverse=True)
@@ -182,7 +182,7 @@ class _Stored:
             commands.append(line)
             if not exact:
                 notes.append(f"{folder.name}: the experiment's definition has changed since it ran")
-        if any(each.settings().get("start") for each in self.experiments):
+        if any(_is_started(each) for each in self.experiments):
             notes.append("Runs that start from others (start=) need these first.")
         return list(dict.fromkeys(commands)), notes
 
@@ -202,6 +202,11 @@ class _Stored:
             status = ", ".join(f"{count} {text}" for text, count in counts)
             rows.append({"experiment": name, "runs": status, "verdict": verdict.get(str(name), "-")})
         return pd.DataFrame(rows)
+
+
+def _is_started(experiment: Experiment) -> bool:
+    record = experiment.record()
+    return isinstance(record, Train) and record.start is not None
 
 
 def _count(number: int, what: str) -> str:

@@ -14,8 +14,8 @@ from lmc import matching, symmetry
 from lmc.core.errors import LmcError
 from lmc.data import Dataset
 from lmc.jobs.measuring.layers import Layer, has_costs, is_mixed, record_layers
-from lmc.jobs.opening.folders import Choice
 from lmc.jobs.opening.runs import Opened
+from lmc.jobs.protocol.choices import Choice
 from lmc.jobs.protocol.outcome import Talk
 from lmc.matching.identifiability import SwapCost, total
 from lmc.matching.similarity import SIMILARITIES

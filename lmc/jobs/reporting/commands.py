@@ -23,38 +23,64 @@ _GROUPS = ("data", "model", "variant", "match", "merge")
 
 def of_experiment(experiment: Experiment, seeds: Sequence[int] | None = None) -> str:
     """``lmc train``, ``lmc import`` or ``lmc merge`` with every setting that is not its default."""
-    record = experiment.settings()
-    if "sources" in record:
-        words = ["merge", *_references(experiment.path.parents[1], record["sources"])]
-        for group in ("match", "merge"):
-            words += _group(group, record[group], "merge")
-        return _line([*words, *_name(experiment.name, "+")])
-    imported = record.get("imported")
-    words = ["train"] if imported is None else ["import", *imported]
-    for group in ("data", "model", "variant"):
-        words += _group(group, record[group], "train")
-    words += _settings(differing(record.get("training", {}), dataclasses.asdict(Training())), "training.")
-    between = sorted({epoch for run in experiment.runs() for epoch in run.epochs()[1:-1]})
-    if between:
-        words.append(_word("training.checkpoints", between))
-    usual = {key: getattr(Train(), key) for key in ("mask_seed", "init_seed", "order_seed", "start")}
-    words += _settings(differing({key: record.get(key, usual[key]) for key in usual}, usual))
-    listed = [run.seed for run in experiment.runs()] if seeds is None else list(seeds)
-    if imported is None:
-        count = listed == list(range(len(listed)))
-        words.append(_word("seeds", len(listed) if count else listed))
-    parts = [record[group]["name"].rpartition(":")[2] for group in ("data", "model", "variant")]
+    record = experiment.record()
+    if isinstance(record, records.Merge):
+        return _of_merge(experiment, record)
+    if isinstance(record, records.Train):
+        words = [*_made("train", record), *_of_training(experiment, record, seeds)]
+    elif isinstance(record, records.Import):
+        words = [*_made("import", record), *_changed(record, ("mask_seed",))]
+    else:
+        raise StoredFileError(f"{experiment.path}: no command makes what is of kind {record.kind}")
+    parts = [group["name"].rpartition(":")[2] for group in (record.data, record.model, record.variant)]
     return _line([*words, *_name(experiment.name, "-".join(parts))])
 
 
-def of_job(folder: Path, record: Mapping[str, Any]) -> str:
+def _of_merge(experiment: Experiment, record: records.Merge) -> str:
+    words = ["merge", *_references(Store.around(experiment.path), record.sources)]
+    words += _group("match", record.match, "merge") + _group("merge", record.merge, "merge")
+    if record.restatistics is not None:
+        words.append(_word("restatistics", record.restatistics))
+    return _line([*words, *_name(experiment.name, "+")])
+
+
+def _made(command: str, record: records.Train | records.Import) -> list[str]:
+    """The command with its files, and the groups that both have."""
+    words = [command, *(record.imported if isinstance(record, records.Import) else ())]
+    for group in ("data", "model", "variant"):
+        words += _group(group, getattr(record, group), command)
+    return words
+
+
+def _of_training(
+    experiment: Experiment, record: records.Train, seeds: Sequence[int] | None
+) -> list[str]:
+    """Recipe, seeds of random operations, start and seeds."""
+    words = _settings(differing(record.training, dataclasses.asdict(Training())), "training.")
+    between = sorted({epoch for run in experiment.runs() for epoch in run.epochs()[1:-1]})
+    if between:
+        words.append(_word("training.checkpoints", between))
+    words += _changed(record, ("mask_seed", "init_seed", "order_seed", "start"))
+    listed = [run.seed for run in experiment.runs()] if seeds is None else list(seeds)
+    count = listed == list(range(len(listed)))
+    return [*words, _word("seeds", len(listed) if count else listed)]
+
+
+def _changed(record: records.Made, keys: Iterable[str]) -> list[str]:
+    usual = {key: getattr(Train(), key) for key in keys}
+    return _settings(differing({key: getattr(record, key) for key in usual}, usual))
+
+
+def of_job(folder: Path, record: records.Job) -> str:
     """The command over runs whose results a folder holds."""
-    command = str(record["command"])
-    # The folder is named after the experiment that was given first; the record keeps them sorted.
-    first = sorted(record["runs"], key=lambda key: not folder.name.startswith(stem_of(key.split("/")[0])))
-    words = [command, *_references(folder.parents[1], first)]
+    command = record.command
+    # The folder is named after the experiment that was given first; old records keep the runs sorted.
+    first = sorted(record.runs, key=lambda key: not folder.name.startswith(stem_of(key.split("/")[0])))
+    words = [command, *_references(Store.around(folder), first)]
     usual = dataclasses.asdict(COMMANDS[command]())
-    for key, value in record.items():
+    if record.pairs is not None and (how := how_paired(record.runs, record.pairs)) != usual["pairs"]:
+        words.append(_word("pairs", how))
+    for key, value in record.settings.items():
         if key in _GROUPS and isinstance(value, Mapping):
             words += _group(key, value, command)
         elif key in usual and value != usual[key]:
@@ -62,17 +88,15 @@ def of_job(folder: Path, record: Mapping[str, Any]) -> str:
     return _line(words)
 
 
-def of_reproduce(folder: Path, record: Mapping[str, Any]) -> tuple[str, bool]:
+def of_reproduce(record: records.Reproduce) -> tuple[str, bool]:
     """``lmc reproduce``, and whether it is exact: a definition may have changed since it ran."""
-    name = str(record["experiment"])
-    size = folder.name.removeprefix(f"{name}-").split("-")[0]
+    name, size = record.experiment, record.size
     words = ["reproduce", name, f"size={size}"]
-    stored = {key: value for key, value in record.items() if key not in ("command", "experiment")}
     try:
         now = experiments.resize(experiments.read(name), Reproduce(size=size))  # type: ignore[arg-type]
     except (LmcError, KeyError):
         return _line(words), False
-    changed = differing(flatten(stored), flatten(now))
+    changed = differing(flatten(record.definition), flatten(now))
     runs = {key.removeprefix("runs."): value for key, value in changed.items() if key.startswith("runs.")}
     return _line([*words, *_settings(runs)]), len(runs) == len(changed)
 
