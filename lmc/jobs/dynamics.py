@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 def run(settings: Dynamics, talk: Talk) -> Outcome:
     """Measure every pair over its epochs; tables ``dynamics``, ``match``, ``path`` and ``barrier``."""
-    matcher = Matcher.bind(settings.match)
     device = use_device(settings.device, settings.threads)
     courses = _open(settings, device, talk)
     works = [Work(course, settings, talk) for course in courses]

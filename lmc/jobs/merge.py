@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +14,19 @@ from lmc.core.tables import frame
 from lmc.jobs.aligning.lineup import Lineup, Matcher
 from lmc.jobs.listing import run_row
 from lmc.jobs.opening.data import use_device
-from lmc.jobs.opening.folders import Choice
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.runs import Opened, check_comparable, open_runs
+from lmc.jobs.protocol.choices import Choice, stored_choice
 from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
-from lmc.jobs.protocol.settings import Merge, outputs_folder
+from lmc.jobs.protocol.settings import Merge
 from lmc.jobs.train import summary
 from lmc.merging import Material, Merged
 from lmc.models.stack import State, batch_norms
 from lmc.recording import evaluate, reestimate
-from lmc.store import files
+from lmc.store import files, records
 from lmc.store.experiments import Experiment, Run
-from lmc.store.identity import experiment_name, fingerprint, stem_of
+from lmc.store.identity import Chosen, Identity, identify, stem_of
+from lmc.store.provenance import provenance
 from lmc.variants import Constraint
 
 if TYPE_CHECKING:
@@ -71,7 +73,12 @@ def run(settings: Merge, talk: Talk) -> Outcome:
     constraint = _class_of(runs[0].constraint, common is not None, moved, merged, talk)
     with target.locked(waiting=talk.say):
         _store(
-            target, {**record, "constraint_digest": constraint.digest()}, runs[0], lineup, merged, constraint
+            target,
+            replace(record, constraint_digest=constraint.digest()),
+            runs[0],
+            lineup,
+            merged,
+            constraint,
         )
     return _outcome(target)
 
@@ -93,22 +100,43 @@ def _check(runs: Sequence[Opened], mixed: bool) -> None:
 
 def _identify(
     settings: Merge, runs: Sequence[Opened], matcher: Choice, merger: Choice
-) -> tuple[Experiment, dict[str, Any]]:
+) -> tuple[Experiment, records.Merge]:
     """The merged experiment: named after its parents, the method and the matcher."""
-    sources = ["/".join(map(str, opened.key)) for opened in runs]
-    content = {
-        "sources": sources,
-        "match": {"name": matcher.name, **matcher.settings},
-        "merge": {"name": merger.name, **merger.settings},
-        "restatistics": settings.restatistics,
-    }
-    stems = list(dict.fromkeys(stem_of(opened.run.experiment.name) for opened in runs))
-    stem = f"{settings.name or stems[0]}+{merger.name}-{matcher.name}"
-    name = experiment_name(stem, {**merger.changed, **matcher.changed}, fingerprint(content))
-    folder = Path(outputs_folder(settings.outputs)).resolve() / "merge" / name
-    first = runs[0].record
-    kept = {key: first[key] for key in ("data", "data_digest", "model", "mask_seed")}
-    return Experiment(folder), {"experiment": name, **kept, **content}
+    first, store = runs[0].record, store_of(settings)
+    record = records.Merge(
+        experiment="",
+        data=first.data,
+        model=first.model,
+        mask_seed=first.mask_seed,
+        data_digest=first.data_digest,
+        constraint_digest="",
+        sources=[opened.name for opened in runs],
+        match=matcher.group,
+        merge=merger.group,
+        restatistics=settings.restatistics,
+        mixed=settings.mixed,
+    )
+    identity = merge_identity(record, matcher.chosen(), merger.chosen())
+
+    def same(stored: records.Record) -> bool:
+        if not isinstance(stored, records.Merge):
+            return False
+        match = stored_choice("match", stored.match, matcher)
+        merge = stored_choice("merge", stored.merge, merger)
+        if match is None or merge is None:
+            return False
+        return merge_identity(stored, match, merge).content == identity.content
+
+    stem = f"{settings.name or stem_of(runs[0].run.experiment.name)}+{merger.name}-{matcher.name}"
+    name = store.name("merge", stem, identity, same)
+    return store.experiment("merge", name), replace(record, experiment=name)
+
+
+def merge_identity(record: records.Merge, match: Chosen, merge: Chosen) -> Identity:
+    """What a merge's record is of, given its choices as an identity needs them."""
+    facts = {"kind": record.kind, "sources": record.sources}
+    plain, usual = {"restatistics": record.restatistics}, {"restatistics": None}
+    return identify(facts, {"merge": merge, "match": match}, plain, usual)
 
 
 def _class_of(first: Constraint, shared: bool, moved: bool, merged: Merged, talk: Talk) -> Constraint:
@@ -141,7 +169,7 @@ def _stack_of_one(state: State, device: torch.device) -> State:
 
 def _store(
     target: Run,
-    record: dict[str, Any],
+    record: records.Merge,
     first: Opened,
     lineup: Lineup,
     merged: Merged,
@@ -159,11 +187,10 @@ def _store(
         files.write_table(_price(target), frame("projection", [*before, *after]))
     target.write_info(
         status="done",
-        process={"pid": os.getpid()},
-        model=first.info["model"],
+        model=first.info.model,
         seed=target.seed,
         constraint_digest=constraint.digest(),
-        versions=first.info["versions"],
+        **provenance(),
     )
 
 

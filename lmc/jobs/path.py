@@ -29,6 +29,7 @@ from lmc.jobs.protocol.pairing import INTERVAL, pair_count, run_pairs
 from lmc.jobs.protocol.settings import Path
 from lmc.store import results
 from lmc.store.files import check_writable
+from lmc.store.records import Job
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,9 +88,7 @@ def _check_layers(settings: Path, lineup: Lineup) -> list[paths.Cut]:
     return chosen_cuts(lineup.network, lineup.dataset, settings.layers)
 
 
-def _finish(
-    settings: Path, tables: dict[str, pd.DataFrame], folder: pathlib.Path, record: Job
-) -> Outcome:
+def _finish(settings: Path, tables: dict[str, pd.DataFrame], folder: pathlib.Path, record: Job) -> Outcome:
     """Store the tables, draw them, and say what they say."""
     if settings.kind == "line":
         tables["barrier"] = barrier_table(tables["path"])

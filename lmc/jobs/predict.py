@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,27 +16,53 @@ from lmc.costs import class_distance
 from lmc.jobs.coherence import slot_anisotropy
 from lmc.jobs.measuring.layers import Layer, chosen_layers, off_diagonal, record_layers
 from lmc.jobs.opening.data import use_device
+from lmc.jobs.opening.folders import store_of
+from lmc.jobs.planning.identity import stem
 from lmc.jobs.planning.plan import Plan, untrained
 from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
-from lmc.jobs.protocol.settings import Predict
+from lmc.jobs.protocol.settings import Predict, seed_list
 from lmc.matching.identifiability import admissible, identifiable
 from lmc.models.stack import stack_states
 from lmc.store import files, results
+from lmc.store.identity import Identity, identify
+from lmc.store.provenance import provenance
+from lmc.store.records import Job
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_OWN = ("layers", "ratio", "tau", "neurons")
 
 
 def run(settings: Predict, talk: Talk) -> Outcome:
     """The table ``prediction``, a row a layer: the first is exact, deeper ones see a random network."""
     plan = untrained(settings, settings.seeds)
     table = predict(plan, settings, talk)
-    folder = plan.experiment.path.parent.parent / "predict" / plan.experiment.name
+    folder, record = _folder(settings, plan)
     files.check_writable(folder)
-    results.write(folder, {"command": "predict", **plan.record}, {"prediction": table})
+    results.write(folder, record, {"prediction": table})
     return Outcome(
         "prediction", {"prediction": table}, (str(folder),), (_summary(plan, table),), (str(folder),)
     )
+
+
+def prediction_identity(settings: Predict, plan: Plan) -> Identity:
+    """What was predicted, of which training, and from which initialisations."""
+    usual = {**asdict(Predict()), "seeds": seed_list(Predict().seeds)}
+    own = {key: getattr(settings, key) for key in _OWN}
+    facts = {**plan.identity.content, "kind": Job.kind, "command": "predict"}
+    identity = identify(facts, plain={**own, "seeds": plan.seeds}, usual=usual)
+    return Identity(identity.content, {**plan.identity.shown, **identity.shown})
+
+
+def _folder(settings: Predict, plan: Plan) -> tuple[Path, Job]:
+    """Where the prediction goes, and the record to keep there."""
+    trained, own = plan.record, {key: getattr(settings, key) for key in _OWN}
+    groups = {"data": trained.data, "model": trained.model, "variant": trained.variant}
+    kept = {**groups, "mask_seed": trained.mask_seed, "seeds": plan.seeds, **own}
+    record = Job(command="predict", runs=[], settings=kept, provenance=provenance())
+    name = prediction_identity(settings, plan).name(stem(plan.settings))
+    return store_of(settings).job("predict", name), record
 
 
 def predict(plan: Plan, settings: Predict, talk: Talk) -> pd.DataFrame:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
-from pathlib import Path
 
 from lmc.core.errors import LmcError, RunReferenceError
 from lmc.core.tables import frame
 from lmc.jobs.listing import run_row
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
-from lmc.jobs.protocol.settings import Remove, outputs_folder
-from lmc.store import files
+from lmc.jobs.protocol.settings import Remove
+from lmc.store import records
 from lmc.store.experiments import KINDS, Run
-from lmc.store.references import resolve
+from lmc.store.layout import Store
 
 
 def run(settings: Remove, talk: Talk) -> Outcome:
@@ -26,10 +26,10 @@ def run(settings: Remove, talk: Talk) -> Outcome:
 
     if not settings.references:
         raise RunReferenceError("no run is named", "lmc list shows what is stored")
-    outputs = Path(outputs_folder(settings.outputs))
+    store = store_of(settings)
     runs: list[Run] = []
     for reference in settings.references:
-        for selection in resolve(outputs, reference):
+        for selection in store.resolve(reference):
             if selection.epoch is not None:
                 raise RunReferenceError(
                     f"{reference}: a single epoch cannot be removed", "name the run without @"
@@ -37,7 +37,7 @@ def run(settings: Remove, talk: Talk) -> Outcome:
             runs += selection.runs
     runs = list(dict.fromkeys(runs))
     table = frame("run", map(run_row, runs))
-    dependents = _dependents(outputs, runs)
+    dependents = _dependents(store, runs)
     for name in dependents:
         talk.say(f"made from it, and kept: {name}")
     if not settings.dry_run:
@@ -55,24 +55,29 @@ def run(settings: Remove, talk: Talk) -> Outcome:
     return Outcome("run", {"run": table}, tuple(each.reference for each in runs), (Summary(title, shown),))
 
 
-def _dependents(outputs: Path, runs: list[Run]) -> list[str]:
-    """Results, merged runs and started runs whose settings name one of the runs."""
+def _dependents(store: Store, runs: list[Run]) -> list[str]:
+    """Results, merged runs and started runs whose records name one of the runs."""
     removed = {each.path.resolve() for each in runs}
     named = {each.reference for each in runs} | {each.experiment.name for each in runs}
     found = []
-    for path in sorted(outputs.glob("*/*/settings.yaml")):
-        if path.parent.parent.name in KINDS and all(
-            item.resolve() in removed for item in path.parent.iterdir() if item.name.isdigit()
+    for folder in store.folders():
+        if store.kind_of(folder) in KINDS and all(
+            item.resolve() in removed for item in folder.iterdir() if item.name.isdigit()
         ):
             continue
         try:
-            record = files.read_yaml(path)
+            record = records.read(folder / records.SETTINGS)
         except LmcError:
             continue
-        sources = [*record.get("runs", []), *record.get("sources", [])]
-        mentioned = {str(source).rpartition("/")[0] for source in sources} | {
-            str(record.get("start")).partition("@")[0]
-        }
-        if mentioned & named:
-            found.append(str(path.parent.relative_to(outputs)))
+        if _mentioned(record) & named:
+            found.append(str(folder.relative_to(store.root)))
     return found
+
+
+def _mentioned(record: records.Record) -> set[str]:
+    """References to runs, without epochs, that a record names."""
+    if isinstance(record, records.Train):
+        return set() if record.start is None else {record.start.partition("@")[0]}
+    if isinstance(record, records.Merge):
+        return {source.rpartition("/")[0] for source in record.sources}
+    return {key.rpartition("/")[0] for key in record.runs} if isinstance(record, records.Job) else set()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmc.core.errors import LmcError, RunReferenceError
 from lmc.core.tables import frame
@@ -23,7 +23,9 @@ from lmc.jobs.reporting import findings
 from lmc.jobs.reporting.selection import Chosen, drawn, for_figure, short_names
 from lmc.jobs.table import MADE_BY
 from lmc.store import files
-from lmc.store.experiments import Run
+from lmc.store.experiments import Experiment, Run
+from lmc.store.layout import Store
+from lmc.store.records import Reproduce, RunInfo, Train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,10 +177,10 @@ class _Stored:
                 commands.append(repeat.of_experiment(experiment))
             except (LmcError, KeyError) as error:
                 notes.append(f"{experiment.name}: no command can be told ({error})")
-        for folder, record in repeat.jobs_of(self.chosen.outputs, self.names):
+        for folder, record in repeat.jobs_of(Store(self.chosen.outputs), self.names):
             commands.append(repeat.of_job(folder, record))
-        for folder, record in named:
-            line, exact = repeat.of_reproduce(folder, record)
+        for folder, reproduced in named:
+            line, exact = repeat.of_reproduce(reproduced)
             commands.append(line)
             if not exact:
                 notes.append(f"{folder.name}: the experiment's definition has changed since it ran")

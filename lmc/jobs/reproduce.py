@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import SettingError
 from lmc.core.tables import frame
+from lmc.data import LOCATION
 from lmc.figures.writing import save
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.plan import Plan, make_plan
 from lmc.jobs.protocol.experiments import cases, merged, names, read, resize
 from lmc.jobs.protocol.outcome import Outcome, Summary, Talk
-from lmc.jobs.protocol.settings import Reproduce, Train, compose, outputs_folder, seed_list
+from lmc.jobs.protocol.settings import Reproduce, Train, compose, seed_list
 from lmc.jobs.studies import MEASURES
 from lmc.jobs.studies.claims import Verdict, judge
 from lmc.jobs.studies.measured import Quantities
 from lmc.jobs.train import readable_time, train, training_time
 from lmc.store import results
 from lmc.store.files import check_writable
-from lmc.store.identity import fingerprint
+from lmc.store.identity import identify
+from lmc.store.provenance import provenance
+from lmc.store.records import Record
+from lmc.store.records import Reproduce as Reproduced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +42,7 @@ def run(settings: Reproduce, talk: Talk) -> Outcome:
         for case, own in wanted.items()
         if "start" not in own
     }
-    folder = (
-        Path(outputs_folder(settings.outputs))
-        / "reproduce"
-        / f"{name}-{settings.size}-{fingerprint(definition)}"
-    )
+    folder = _folder(settings, name, definition)
     check_writable(folder)
     _announce(name, definition, len(wanted), plans, talk)
     train(list(plans.values()), talk)
@@ -62,12 +63,42 @@ def run(settings: Reproduce, talk: Talk) -> Outcome:
         "measure": _measure_table(measured.quantities),
         "claim": _claim_table(name, verdicts),
     }
-    results.write(folder, {"command": "reproduce", "experiment": name, **definition}, tables)
+    record = Reproduced(experiment=name, size=settings.size, definition=definition, provenance=provenance())
+    results.write(folder, record, tables)
     figure = folder / f"{name}.png"
     save(measured.figure, figure)
     return Outcome(
         "claim", tables, (str(folder),), (measured.summary, _claims(verdicts)), (str(figure), str(folder))
     )
+
+
+def _folder(settings: Reproduce, name: str, definition: dict[str, Any]) -> Path:
+    """``outputs/reproduce/<name>-<size>-<hash>``; a definition is its own identity, wherever its data lie."""
+    identity = identify(_without_place(definition))
+
+    def same(stored: Record) -> bool:
+        return (
+            isinstance(stored, Reproduced)
+            and (stored.experiment, stored.size) == (name, settings.size)
+            and _without_place(stored.definition) == identity.content
+        )
+
+    store = store_of(settings)
+    return store.job("reproduce", store.name("reproduce", f"{name}-{settings.size}", identity, same))
+
+
+def _without_place(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition without where the data of its runs lie."""
+    left_out = {f"data.{key}" for key in LOCATION}
+    found: dict[str, Any] = {}
+    for key, value in definition.items():
+        if key in left_out:
+            continue
+        if isinstance(value, Mapping):
+            inner = {each: item for each, item in value.items() if key != "data" or each not in LOCATION}
+            value = _without_place(inner)
+        found[key] = value
+    return found
 
 
 def _listing(settings: Reproduce) -> Outcome:

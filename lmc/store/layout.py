@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import LmcError, StoredFileError
-from lmc.store import records, references, results
 from lmc.store import experiments as stored
+from lmc.store import records, references, results
 from lmc.store.experiments import KINDS, Experiment, Run
 from lmc.store.identity import Identity, hash_of, stem_of
 from lmc.store.records import SETTINGS, Job, Record, Reproduce

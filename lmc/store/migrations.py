@@ -7,7 +7,7 @@ began with format 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def _job(content: Content) -> Content:
     runs = sorted(map(str, content["runs"]), key=_place)
     if settings.get("pairs") not in _HOW:
         return {**head, "runs": runs, "settings": settings}
-    how = _HOW[settings.pop("pairs")]
+    how = _HOW[settings["pairs"]]
     pairs = [list(pair) for together in _sets(runs) for pair in how(together)]
     return {**head, "runs": runs, "pairs": pairs, "settings": settings}
 
@@ -82,7 +82,7 @@ def _sets(runs: Sequence[str]) -> list[list[str]]:
 
 _HOW: dict[Any, Callable[[Sequence[str]], list[tuple[str, str]]]] = {
     "disjoint": lambda runs: list(zip(runs[::2], runs[1::2], strict=False)),
-    "consecutive": lambda runs: list(zip(runs, runs[1:], strict=False)),
+    "consecutive": lambda runs: list(pairwise(runs)),
     "all": lambda runs: list(combinations(runs, 2)),
 }
 _STEPS: tuple[Callable[[Content, Path], Content], ...] = (_divide_settings, _name_runs)

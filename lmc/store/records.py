@@ -10,7 +10,6 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -81,6 +80,7 @@ class Merge(Made):
     match: Group
     merge: Group
     restatistics: bool | None
+    mixed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Job(Record):
     Attributes:
         runs: ``EXPERIMENT/SEED/EPOCH`` in the order given; none where it computed on no stored run.
         pairs: of these, where the command is over pairs.
-        settings: groups and plain settings that change its numbers, complete.
+        settings: groups and plain settings, complete; what is needed to give the command again.
     """
 
     kind: ClassVar[str] = "job"
@@ -133,9 +133,7 @@ class RunInfo(Record):
     source: Group = field(default_factory=dict)
 
 
-KINDS: dict[str, type[Record]] = {
-    kind.kind: kind for kind in (Train, Import, Merge, Job, Reproduce, RunInfo)
-}
+KINDS: dict[str, type[Record]] = {kind.kind: kind for kind in (Train, Import, Merge, Job, Reproduce, RunInfo)}
 
 
 def read(path: Path) -> Record:
@@ -183,9 +181,7 @@ def write(path: Path, record: Record) -> None:
 def _checked(kind: type[Record], content: Mapping[str, Any], path: Path) -> Record:
     """A record of plain values; names all that is missing or of another type."""
     fields = {each.name: each for each in dataclasses.fields(kind) if each.name != "unknown"}
-    lacking = [
-        name for name, each in fields.items() if name not in content and _default(each) is MISSING
-    ]
+    lacking = [name for name, each in fields.items() if name not in content and _default(each) is MISSING]
     if lacking:
         raise StoredFileError(f"{path}: lacks {', '.join(lacking)}", f"a record of kind {kind.kind} has them")
     known = {name: content[name] for name in fields if name in content}
@@ -195,7 +191,6 @@ def _checked(kind: type[Record], content: Mapping[str, Any], path: Path) -> Reco
     return kind(**known, unknown={key: value for key, value in content.items() if key not in fields})
 
 
-@lru_cache(maxsize=None)
 def _hints(kind: type[Record]) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmc.jobs.opening.runs import Opened
-from lmc.jobs.opening.unnamed import unnamed
+from lmc.jobs.opening.unnamed import REPEATED, unnamed
 from lmc.jobs.protocol.choices import Choice, stored_choice
 from lmc.jobs.protocol.settings import Common, groups, outputs_folder
 from lmc.store.identity import Chosen, Identity, identify, stem_of
@@ -46,7 +46,7 @@ def job_folder(
     Args:
         pairs: of the runs, where the command is over pairs; (a, b) and (b, a) are two.
     """
-    left_out = unnamed(type(settings))
+    left_out = unnamed(type(settings)).keys() - REPEATED
     given = {key: value for key, value in dataclasses.asdict(settings).items() if key not in left_out}
     choices = {
         key: Choice.bind(key, value)

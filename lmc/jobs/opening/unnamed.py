@@ -66,6 +66,10 @@ UNNAMED: dict[type[Common], dict[str, str]] = {
 }
 
 
+REPEATED = ("pairs", "mixed")
+"""Of these, what a record keeps, as the command could not be given again without it."""
+
+
 def unnamed(command: type[Common]) -> dict[str, str]:
     """The settings of a command that its identity leaves out, each with the reason."""
     return {key: why for base in command.__mro__ for key, why in UNNAMED.get(base, {}).items()}

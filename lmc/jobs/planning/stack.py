@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +20,7 @@ from lmc.recording import evaluate
 from lmc.recording.evaluation import activation_size
 from lmc.store import files
 from lmc.store.experiments import Run
+from lmc.store.provenance import provenance
 from lmc.training import Epoch, Fit, Recipe, Trainee, objective, orders
 
 SAVE_EVERY = 20.0
@@ -73,7 +70,7 @@ class Member:
         plan = self.plan
         position = [0, 0] if self.resumed is None else self.resumed[f"{_OPTIMISER}#position"].tolist()[:2]
         recipe = {key: value for key, value in asdict(plan.training).items() if key != "checkpoints"}
-        parts = (plan.record["data"], plan.model, recipe, sorted(plan.constraint.mixings), position)
+        parts = (plan.record.data, plan.model, recipe, sorted(plan.constraint.mixings), position)
         return tuple(map(str, parts))
 
     def initial(self) -> State:
@@ -104,14 +101,12 @@ class Member:
         name, keywords = self.plan.model
         self.run.write_info(
             status="running",
-            process={"pid": os.getpid(), "host": socket.gethostname()},
             model={"name": name, "keywords": keywords},
             seed=self.seed,
             init_seed=self.plan.init_seed(self.seed),
             order_seed=self.plan.order_seed(self.seed),
             constraint_digest=self.plan.constraint.digest(),
-            versions={"torch": torch.__version__, "python": platform.python_version()},
-            git_commit=_git_commit(),
+            **provenance(),
         )
 
 
@@ -336,15 +331,3 @@ def _stacked(trees: Sequence[dict[str, Tensor]], like: State, trivial: float) ->
         )
         for name in names
     }
-
-
-@lru_cache(maxsize=1)
-def _git_commit() -> str | None:
-    """The commit of the folder the command runs in, as provenance; None outside a repository."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -89,7 +89,9 @@ class Choice:
         return Chosen(self.name, self.changed, usual)
 
 
-def stored_choice(kind: str, group: Mapping[str, Any], now: Choice, usual: str | None = None) -> Chosen | None:
+def stored_choice(
+    kind: str, group: Mapping[str, Any], now: Choice, usual: str | None = None
+) -> Chosen | None:
     """A stored group as an identity needs it; None if it is another builder than ``now``.
 
     No other builder is looked up: a stored name may be a user's own code, which reading must not import.

@@ -6,16 +6,19 @@ import dataclasses
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from lmc.core.errors import LmcError
+from lmc.core.errors import LmcError, StoredFileError
 from lmc.core.registry import is_own_code
 from lmc.jobs.protocol import choices, experiments
 from lmc.jobs.protocol.settings import COMMANDS, Reproduce, Train, Training, groups
-from lmc.store import files
+from lmc.store import records
 from lmc.store.experiments import Experiment, Run
 from lmc.store.identity import differing, stem_of
+from lmc.store.layout import Store
 from lmc.store.references import flatten
 
 _GROUPS = ("data", "model", "variant", "match", "merge")
@@ -41,6 +44,7 @@ def _of_merge(experiment: Experiment, record: records.Merge) -> str:
     words += _group("match", record.match, "merge") + _group("merge", record.merge, "merge")
     if record.restatistics is not None:
         words.append(_word("restatistics", record.restatistics))
+    words += ["mixed=true"] if record.mixed else []
     return _line([*words, *_name(experiment.name, "+")])
 
 
@@ -52,9 +56,7 @@ def _made(command: str, record: records.Train | records.Import) -> list[str]:
     return words
 
 
-def _of_training(
-    experiment: Experiment, record: records.Train, seeds: Sequence[int] | None
-) -> list[str]:
+def _of_training(experiment: Experiment, record: records.Train, seeds: Sequence[int] | None) -> list[str]:
     """Recipe, seeds of random operations, start and seeds."""
     words = _settings(differing(record.training, dataclasses.asdict(Training())), "training.")
     between = sorted({epoch for run in experiment.runs() for epoch in run.epochs()[1:-1]})
@@ -74,18 +76,27 @@ def _changed(record: records.Made, keys: Iterable[str]) -> list[str]:
 def of_job(folder: Path, record: records.Job) -> str:
     """The command over runs whose results a folder holds."""
     command = record.command
-    # The folder is named after the experiment that was given first; old records keep the runs sorted.
-    first = sorted(record.runs, key=lambda key: not folder.name.startswith(stem_of(key.split("/")[0])))
-    words = [command, *_references(Store.around(folder), first)]
+    words = [command, *_references(Store.around(folder), _in_order(folder, record), _is_mixed(record))]
     usual = dataclasses.asdict(COMMANDS[command]())
-    if record.pairs is not None and (how := how_paired(record.runs, record.pairs)) != usual["pairs"]:
-        words.append(_word("pairs", how))
     for key, value in record.settings.items():
         if key in _GROUPS and isinstance(value, Mapping):
             words += _group(key, value, command)
         elif key in usual and value != usual[key]:
             words.append(_word(key, value))
     return _line(words)
+
+
+def _in_order(folder: Path, record: records.Job) -> list[str]:
+    """The runs with those of the experiment first that the folder is named after; old records sort them."""
+    begins = [folder.name.startswith(stem_of(key.split("/")[0])) for key in record.runs]
+    if begins[0]:
+        return record.runs
+    return sorted(record.runs, key=lambda key: not begins[record.runs.index(key)])
+
+
+def _is_mixed(record: records.Job) -> bool:
+    """Whether a pair is of two experiments."""
+    return any(a.split("/")[0] != b.split("/")[0] for a, b in record.pairs or ())
 
 
 def of_reproduce(record: records.Reproduce) -> tuple[str, bool]:
@@ -101,22 +112,24 @@ def of_reproduce(record: records.Reproduce) -> tuple[str, bool]:
     return _line([*words, *_settings(runs)]), len(runs) == len(changed)
 
 
-def _references(outputs: Path, keys: Iterable[str]) -> list[str]:
-    """``EXPERIMENT/SEED/EPOCH`` as references: an experiment alone where all its runs are meant."""
-    wanted: dict[str, list[tuple[int, int]]] = {}
-    for key in keys:
-        name, seed, epoch = str(key).rsplit("/", 2)
-        wanted.setdefault(name, []).append((int(seed), int(epoch)))
+def _references(store: Store, keys: Sequence[str], apart: bool = False) -> list[str]:
+    """``EXPERIMENT/SEED/EPOCH`` as references: an experiment alone where all its runs are meant.
+
+    Args:
+        apart: an experiment of several runs would be a set of its own, and pairs are formed across.
+    """
+    runs = [(name, int(seed), int(epoch)) for name, seed, epoch in (key.rsplit("/", 2) for key in keys)]
     words = []
-    for name, runs in wanted.items():
-        there = [Experiment(outputs / kind / name) for kind in ("train", "merge")]
-        stored = {run.seed: run for experiment in there for run in experiment.runs()}
-        last = all(_last(stored.get(seed)) in (None, epoch) for seed, epoch in runs)
-        epochs = {epoch for _, epoch in runs}
-        if len(epochs) == 1 and {seed for seed, _ in runs} >= stored.keys():
+    for name, together in groupby(runs, key=itemgetter(0)):
+        listed = [(seed, epoch) for _, seed, epoch in together]
+        stored = store.runs_of(name)
+        last = all(_last(stored.get(seed)) in (None, epoch) for seed, epoch in listed)
+        seeds, epochs = [seed for seed, _ in listed], {epoch for _, epoch in listed}
+        whole = seeds == sorted(seeds) and {*seeds} >= stored.keys() and not (apart and len(seeds) > 1)
+        if len(epochs) == 1 and whole:
             words.append(name if last else f"{name}@{epochs.pop()}")
         else:
-            words += [f"{name}/{seed}" + ("" if last else f"@{epoch}") for seed, epoch in runs]
+            words += [f"{name}/{seed}" + ("" if last else f"@{epoch}") for seed, epoch in listed]
     return words
 
 
@@ -160,14 +173,13 @@ def _line(words: Iterable[str]) -> str:
     return shlex.join(["lmc", *words])
 
 
-def jobs_of(outputs: Path, names: Iterable[str] | None) -> list[tuple[Path, dict[str, Any]]]:
+def jobs_of(store: Store, names: Iterable[str] | None) -> list[tuple[Path, records.Job]]:
     """The folders of jobs over runs of the named experiments (None: of any), in the order they ended."""
     wanted = None if names is None else set(names)
     found = []
-    for path in sorted(outputs.glob("*/*/settings.yaml"), key=lambda path: path.stat().st_mtime):
-        record = files.read_yaml(path)
-        if record.get("command") in COMMANDS and "runs" in record and record["command"] != "reproduce":
-            speaks_of = {str(key).rsplit("/", 2)[0] for key in record["runs"]}
+    for folder, record in store.jobs():
+        if isinstance(record, records.Job) and record.command in COMMANDS and record.runs:
+            speaks_of = {key.rsplit("/", 2)[0] for key in record.runs}
             if wanted is None or speaks_of & wanted:
-                found.append((path.parent, record))
+                found.append((folder, record))
     return found

@@ -16,6 +16,7 @@ from lmc.figures.report import Block, Claim, Claims, Entry, Head, Problem, Verdi
 from lmc.jobs.reporting import commands as repeat
 from lmc.store import files
 from lmc.store.experiments import Experiment, Run
+from lmc.store.records import SETTINGS, Reproduce, read_as
 from lmc.store.references import flatten
 
 if TYPE_CHECKING:
