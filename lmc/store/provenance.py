@@ -19,7 +19,7 @@ def provenance() -> dict[str, Any]:
     import torch
 
     return {
-        "versions": {"lmc": _lmc(), "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"lmc": _lmc(), "torch": str(torch.__version__), "python": platform.python_version()},
         "git_commit": _git_commit(),
         "process": {"pid": os.getpid(), "host": socket.gethostname()},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
