@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import histories, run_table
 from lmc.jobs.planning.dry_run import nothing_written
 from lmc.jobs.planning.imports import ImportPlan, measure, plan_import, say_namesakes, store
@@ -40,7 +41,7 @@ def run(settings: Import, talk: Talk) -> Outcome:
 
 def _carry_out(made: ImportPlan, pending: Sequence[int], settings: Import, talk: Talk) -> None:
     """Measure and store what is not there."""
-    say_namesakes(made.experiment, talk)
+    say_namesakes(made.experiment, store_of(settings), talk)
     check_writable(made.experiment.path)
     losses = measure(made, pending, use_device(settings.device, settings.threads))
     with ExitStack() as locks:

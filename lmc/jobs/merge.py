@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from lmc.core.tables import frame
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.aligning.merging import MergedRuns, check_mergeable, merge_runs
-from lmc.jobs.opening.folders import Choice
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import run_table
 from lmc.jobs.opening.runs import Opened, open_runs
+from lmc.jobs.planning.merges import merged_as
+from lmc.jobs.protocol.choices import Choice
 from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Merge, outputs_folder
+from lmc.jobs.protocol.settings import Merge
 from lmc.jobs.protocol.talk import Talk
-from lmc.store import files, matchings
-from lmc.store.experiments import Experiment, Run
-from lmc.store.identity import experiment_name, fingerprint, stem_of
+from lmc.store import files, matchings, records
+from lmc.store.experiments import Run
+from lmc.store.provenance import provenance
 from lmc.summaries import runs as words
 
 
@@ -33,7 +34,7 @@ def run(settings: Merge, talk: Talk) -> Outcome:
     sets = open_runs(settings.outputs, settings.references, settings.trust)
     runs = [opened for group in sets for opened in group]
     check_mergeable(runs, settings.mixed)
-    experiment, record = _identify(settings, runs, matcher.choice, merger)
+    experiment, record = merged_as(settings, runs, matcher.choice, merger)
     target = experiment.run(0)
     if target.status() == "done" and not settings.force:
         talk.say(f"{experiment.name} is already stored; force=true merges again")
@@ -42,7 +43,7 @@ def run(settings: Merge, talk: Talk) -> Outcome:
     lineup = _line_up(settings, runs, talk)
     merged = merge_runs(lineup, matcher, merger, settings.restatistics, talk)
     with target.locked(waiting=talk.say):
-        _store(target, {**record, "constraint_digest": merged.constraint.digest()}, runs[0], merged)
+        _store(target, replace(record, constraint_digest=merged.constraint.digest()), runs[0], merged)
         matchings.save(experiment.path, lineup.to_store)
     return _outcome(target)
 
@@ -57,31 +58,11 @@ def _line_up(settings: Merge, runs: Sequence[Opened], talk: Talk) -> Lineup:
         runs[0].network(dataset),
         use_device(settings.device, settings.threads),
         talk,
-        Path(outputs_folder(settings.outputs)),
+        store_of(settings).root,
     )
 
 
-def _identify(
-    settings: Merge, runs: Sequence[Opened], matcher: Choice, merger: Choice
-) -> tuple[Experiment, dict[str, Any]]:
-    """The merged experiment: named after its parents, the method and the matcher."""
-    sources = ["/".join(map(str, opened.key)) for opened in runs]
-    content = {
-        "sources": sources,
-        "match": {"name": matcher.name, **matcher.settings},
-        "merge": {"name": merger.name, **merger.settings},
-        "restatistics": settings.restatistics,
-    }
-    stems = list(dict.fromkeys(stem_of(opened.run.experiment.name) for opened in runs))
-    stem = f"{settings.name or stems[0]}+{merger.name}-{matcher.name}"
-    name = experiment_name(stem, {**merger.changed, **matcher.changed}, fingerprint(content))
-    folder = Path(outputs_folder(settings.outputs)).resolve() / "merge" / name
-    first = runs[0].record
-    kept = {key: first[key] for key in ("data", "data_digest", "model", "mask_seed")}
-    return Experiment(folder), {"experiment": name, **kept, **content}
-
-
-def _store(target: Run, record: dict[str, Any], first: Opened, made: MergedRuns) -> None:
+def _store(target: Run, record: records.Merge, first: Opened, made: MergedRuns) -> None:
     which = {"experiment": target.experiment.name, "seed": target.seed, "epoch": 0}
     history = [{**which, **row} for row in made.losses]
     target.clear()
@@ -94,11 +75,10 @@ def _store(target: Run, record: dict[str, Any], first: Opened, made: MergedRuns)
         files.write_table(_price(target), frame("projection", [*before, *after]))
     target.write_info(
         status="done",
-        process={"pid": os.getpid()},
-        model=first.info["model"],
+        model=first.info.model,
         seed=target.seed,
         constraint_digest=made.constraint.digest(),
-        versions=first.info["versions"],
+        **provenance(),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmc.jobs.measuring.predictions import predict
+from lmc.jobs.measuring.predictions import predict, prediction_folder
 from lmc.jobs.planning.plan import untrained
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.settings import Predict
@@ -14,10 +14,10 @@ from lmc.summaries.layers import prediction
 def run(settings: Predict, talk: Talk) -> Outcome:
     """The table ``prediction``, one row per layer."""
     plan = untrained(settings, settings.seeds)
-    folder = plan.experiment.path.parent.parent / "predict" / plan.experiment.name
+    folder, record = prediction_folder(settings, plan)
     files.check_writable(folder)
     table = predict(plan, settings, talk)
-    results.write(folder, {"command": "predict", **plan.record}, {"prediction": table})
+    results.write(folder, record, {"prediction": table})
     words = prediction(plan.experiment.name, len(plan.seeds), table)
     return Outcome(
         main="prediction",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
-from pathlib import Path
 
 from lmc.core.errors import RunReferenceError
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import run_table
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Remove, outputs_folder
+from lmc.jobs.protocol.settings import Remove
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.dependents import dependents
 from lmc.store.experiments import Run
-from lmc.store.references import resolve
+from lmc.store.layout import Store
 from lmc.summaries.runs import removed
 
 
@@ -23,10 +23,10 @@ def run(settings: Remove, talk: Talk) -> Outcome:
     Raises:
         OutputError: a living process works on one of them; nothing is deleted.
     """
-    outputs = Path(outputs_folder(settings.outputs))
-    runs = _named(outputs, settings.references)
+    store = store_of(settings)
+    runs = _named(store, settings.references)
     table, references = run_table(runs), tuple(each.reference for each in runs)
-    for name in dependents(outputs, runs):
+    for name in dependents(store, runs):
         talk.say(f"kept, though derived from removed runs: {name}")
     if not settings.dry_run:
         _delete(runs)
@@ -36,12 +36,12 @@ def run(settings: Remove, talk: Talk) -> Outcome:
     )
 
 
-def _named(outputs: Path, references: list[str]) -> list[Run]:
+def _named(store: Store, references: list[str]) -> list[Run]:
     if not references:
         raise RunReferenceError("no run is named", "lmc list shows what is stored")
     runs: list[Run] = []
     for reference in references:
-        for selection in resolve(outputs, reference):
+        for selection in store.resolve(reference):
             if selection.epoch is not None:
                 raise RunReferenceError(
                     f"{reference}: a single epoch cannot be removed", "name the run without @"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from lmc.core.errors import RunReferenceError
 from lmc.core.tables import frame
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import run_row
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Show, outputs_folder
+from lmc.jobs.protocol.settings import Show
 from lmc.jobs.protocol.talk import Talk
-from lmc.store.references import Selection, flatten, resolve
+from lmc.store.references import Selection, flatten
 from lmc.summaries import Summary
 
 
@@ -23,7 +23,7 @@ def run(settings: Show, talk: Talk) -> Outcome:
     rows: list[dict[str, Any]] = []
     summaries: list[Summary] = []
     for reference in settings.references:
-        for selection in resolve(Path(outputs_folder(settings.outputs)), reference):
+        for selection in store_of(settings).resolve(reference):
             found = _describe(selection)
             name = selection.runs[0].experiment.name
             rows += [{"experiment": name, **row} for row in found]
@@ -47,7 +47,7 @@ def _describe(selection: Selection) -> list[dict[str, str]]:
         facts["megabytes"] = f"{sum(run.megabytes() for run in selection.runs):.1f}"
     else:
         facts["folder"] = first.path
-        facts.update(flatten(first.info()))
+        facts.update(flatten(first.info().content()))
         facts.update(
             {
                 key: value

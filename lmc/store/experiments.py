@@ -6,20 +6,20 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from lmc.core.errors import OutputError, RunReferenceError, StoredFileError
-from lmc.store import files
+from lmc.core.errors import OutputError, RunReferenceError
+from lmc.store import files, records
+from lmc.store.records import Made, RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-FORMAT = 1
 KINDS = ("train", "merge")
 _EPOCH = re.compile(r"epoch-(\d+)\.safetensors$")
 
@@ -45,34 +45,28 @@ class Run:
         """``EXPERIMENT/SEED``."""
         return f"{self.path.parent.name}/{self.path.name}"
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> RunInfo:
         """``run.json``.
 
         Raises:
             StoredFileError: no run is stored here, or by a later version of the program.
         """
-        info = files.read_json(self.path / "run.json")
-        if info.get("format", 0) > FORMAT:
-            raise StoredFileError(
-                f"{self.path}: written by a later lmc (format {info['format']}, this one reads {FORMAT})",
-                "update lmc",
-            )
-        return info
+        return records.read_as(RunInfo, self.path / records.INFO)
 
     def write_info(self, **content: Any) -> None:
         """Write ``run.json``: what is there, updated with ``content``."""
-        before = self.info() if self.exists() else {"format": FORMAT}
-        files.write_json(self.path / "run.json", {**before, **content})
+        before = self.info() if self.exists() else RunInfo(status="running")
+        records.write(self.path / records.INFO, replace(before, **content))
 
     def exists(self) -> bool:
         """Whether anything of the run is stored."""
-        return (self.path / "run.json").is_file()
+        return (self.path / records.INFO).is_file()
 
     def status(self) -> str:
         """``done``, ``diverged``, ``running``, or ``interrupted`` where the process is gone."""
         if not self.exists():
             return "missing"
-        status = str(self.info().get("status"))
+        status = self.info().status
         return "interrupted" if status == "running" and not self.is_locked() else status
 
     def epochs(self) -> list[int]:
@@ -144,7 +138,7 @@ class Run:
             lock.release()
 
     def _holder(self) -> str:
-        process = (self.info() if self.exists() else {}).get("process", {})
+        process = self.info().process if self.exists() else {}
         return f"{process.get('pid', '?')} on {process.get('host', 'this machine')}"
 
     def clear(self) -> None:
@@ -179,21 +173,25 @@ class Experiment:
         folders = [item for item in self.path.iterdir() if item.name.isdigit()] if self.path.is_dir() else []
         return sorted((run for run in map(Run, folders) if run.exists()), key=lambda run: run.seed)
 
-    def settings(self) -> dict[str, Any]:
+    def record(self) -> Made:
         """``settings.yaml``."""
-        return files.read_yaml(self.path / "settings.yaml")
+        return records.read_as(Made, self.path / records.SETTINGS)
+
+    def settings(self) -> dict[str, Any]:
+        """What ``settings.yaml`` says, as a person is shown it."""
+        return self.record().content()
 
     def constraints(self) -> dict[str, Tensor]:
         """The stored D, f and C; empty for a plain network."""
         path = self.path / "constraints.safetensors"
         return files.read_tensors(path) if path.is_file() else {}
 
-    def write(self, settings: Mapping[str, Any], constraints: Mapping[str, Tensor]) -> None:
+    def write(self, record: Made, constraints: Mapping[str, Tensor]) -> None:
         """Store what all runs share, once."""
-        if not (self.path / "settings.yaml").is_file():
+        if not (self.path / records.SETTINGS).is_file():
             if constraints:
                 files.write_tensors(self.path / "constraints.safetensors", constraints)
-            files.write_yaml(self.path / "settings.yaml", settings)
+            records.write(self.path / records.SETTINGS, record)
 
     def remove_if_empty(self) -> None:
         """Delete the folder when no run is left in it."""
@@ -208,7 +206,7 @@ def experiments(outputs: Path) -> list[Experiment]:
         folder = outputs / kind
         if folder.is_dir():
             found += [
-                Experiment(item) for item in sorted(folder.iterdir()) if (item / "settings.yaml").is_file()
+                Experiment(item) for item in sorted(folder.iterdir()) if (item / records.SETTINGS).is_file()
             ]
     return found
 

@@ -10,10 +10,65 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 HASH = re.compile(r"-[0-9a-f]{8}$")
 _LONGEST = 100
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A builder that was chosen, with its settings that are not at their defaults.
+
+    Attributes:
+        name: of the builder; None where there is nothing to choose from.
+        usual: the choice that goes without saying in a name; None where all do.
+    """
+
+    name: str | None
+    changed: Mapping[str, Any]
+    usual: str | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a stored thing is: ``content`` is hashed, ``shown`` is said of it in its name."""
+
+    content: dict[str, Any]
+    shown: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The hash, eight hex digits."""
+        return fingerprint(self.content)
+
+    def name(self, stem: str, say: bool = True) -> str:
+        """The name of its folder; without what is said of it where ``stem`` is the user's own."""
+        return experiment_name(stem, self.shown if say else {}, self.digest)
+
+
+def identify(
+    facts: Mapping[str, Any],
+    chosen: Mapping[str, Chosen] | None = None,
+    plain: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Any] | None = None,
+) -> Identity:
+    """The identity of anything that is stored: trained, imported, merged or computed.
+
+    Args:
+        facts: what is hashed as it is and not said: runs, digests of data and weights.
+        chosen: builders by group, in the order in which a name says what of them was changed.
+        plain: the other settings; those equal to ``usual`` are left out.
+    """
+    changed = differing(plain or {}, usual or {})
+    content, shown = {**facts, **changed}, {}
+    for group, choice in (chosen or {}).items():
+        content[group] = {**({} if choice.name is None else {"name": choice.name}), **choice.changed}
+        if choice.name is not None and choice.usual not in (None, choice.name):
+            shown[choice.name] = ""
+        shown.update(choice.changed)
+    return Identity(content, {**shown, **changed})
 
 
 def differing(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +97,12 @@ def experiment_name(stem: str, changed: Mapping[str, Any], digest: str) -> str:
 def stem_of(name: str) -> str:
     """The readable part of an experiment's name."""
     return HASH.sub("", name)
+
+
+def hash_of(name: str) -> str:
+    """The hash at the end of a name; empty where there is none."""
+    found = HASH.search(name)
+    return found.group().removeprefix("-") if found else ""
 
 
 def _short(value: Any) -> str:

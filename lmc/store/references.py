@@ -12,6 +12,7 @@ from lmc.core.errors import RunReferenceError
 from lmc.core.registry import near_miss
 from lmc.store.experiments import Experiment, Run, at_epoch, experiments
 from lmc.store.identity import stem_of
+from lmc.store.records import SETTINGS
 
 _REFERENCE = re.compile(r"^(?P<experiment>.*?)(?:/(?P<seed>\d+))?(?:@(?P<epoch>\d+))?$")
 
@@ -63,7 +64,7 @@ def find_experiments(outputs: Path, name: str, reference: str) -> list[Experimen
     mean what was merged from it.
     """
     folder = Path(name).expanduser()
-    if (folder / "settings.yaml").is_file():
+    if (folder / SETTINGS).is_file():
         return [Experiment(folder.resolve())]
     if folder.is_dir() and ("/" in name or not any(experiments(outputs))):
         raise RunReferenceError(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmc.core.errors import StoredFileError
 from lmc.core.tables import TABLES, columns, concatenate
-from lmc.store import files
+from lmc.store import files, records
 from lmc.store.experiments import experiments
+from lmc.store.records import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,12 +21,12 @@ IN_RUNS = ("history",)
 
 def write(
     folder: Path,
-    settings: Mapping[str, Any],
+    record: Record,
     tables: Mapping[str, pd.DataFrame],
     tensors: Mapping[str, Mapping[str, Tensor]] | None = None,
 ) -> None:
-    """Store a job's settings, tables and tensors under ``outputs/<command>/<name>``."""
-    files.write_yaml(folder / "settings.yaml", settings)
+    """Store a job's record, tables and tensors under ``outputs/<command>/<name>``."""
+    records.write(folder / records.SETTINGS, record)
     for kind, table in tables.items():
         files.write_table(folder / f"{kind}.parquet", table)
     for name, content in (tensors or {}).items():

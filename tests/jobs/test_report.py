@@ -13,7 +13,9 @@ import yaml
 from lmc import api, jobs
 from lmc.core.errors import RunReferenceError, SettingError
 from lmc.jobs.reporting import commands as repeat
+from lmc.store import records
 from lmc.store.experiments import Experiment, experiments
+from lmc.store.layout import Store
 
 from .conftest import train
 
@@ -76,8 +78,8 @@ def test_the_told_training_is_the_one_that_was_done(settings: dict[str, Any], ou
 
 def test_the_told_jobs_are_those_that_were_done(copied: Path) -> None:
     name = next(each.name for each in experiments(copied) if each.name.startswith("w-"))
-    found = repeat.jobs_of(copied, [name])
-    assert [record["command"] for _, record in found] == ["path", "check"]
+    found = repeat.jobs_of(Store(copied), [name])
+    assert [record.command for _, record in found] == ["path", "check"]
     for folder, record in found:
         command, told = given(repeat.of_job(folder, record))
         assert jobs.run(command, told).references == (f"outputs/{command}/{folder.name}",)
@@ -89,7 +91,7 @@ def test_the_told_jobs_are_those_that_were_done(copied: Path) -> None:
 def test_the_told_reproduction_has_its_size_and_changes(copied: Path) -> None:
     api.reproduce("digits", size="tiny", seeds=2, model={"hidden": [6, 5]}, training={"epochs": 1})
     (folder,) = (copied / "reproduce").iterdir()
-    line, exact = repeat.of_reproduce(folder, yaml.safe_load((folder / "settings.yaml").read_text()))
+    line, exact = repeat.of_reproduce(records.read(folder / "settings.yaml"))
     assert exact
     _, told = given(line)
     assert told == {

@@ -11,8 +11,8 @@ STORED = {
     "digits-mlp-w-11111111": {"variant": {"name": "w", "scale": 1.0}},
     "digits-mlp-w-scale0-22222222": {"variant": {"name": "w", "scale": 0.0}},
     "digits-mlp-syre-33333333": {"variant": {"name": "syre"}},
-    "twin-44444444": {"mask_seed": 0, "data": {"path": "a"}, "model": {"name": "mlp"}},
-    "twin-55555555": {"mask_seed": 1, "data": {"path": "b"}, "model": {"name": "mlp"}},
+    "twin-44444444": {"mask_seed": 0, "data": {"path": "a"}},
+    "twin-55555555": {"mask_seed": 1, "data": {"path": "b"}},
 }
 
 
@@ -25,15 +25,15 @@ def _run(experiment, seed, epochs=(0, 3), status="done"):
 
 
 @pytest.fixture
-def outputs(tmp_path):
+def outputs(tmp_path, train_record, merge_record):
     root = tmp_path / "outputs"
     for name, settings in STORED.items():
         experiment = Experiment(root / "train" / name)
-        experiment.write(settings, {})
+        experiment.write(train_record(**settings), {})
         for seed in (0, 1, 10):
             _run(experiment, seed)
     merged = Experiment(root / "merge" / "digits-mlp-w+mean-66666666")
-    merged.write({"merge": {"name": "mean"}}, {})
+    merged.write(merge_record(), {})
     _run(merged, 0, (0,))
     return root
 
@@ -177,8 +177,8 @@ def test_a_run_whose_weights_are_gone(outputs):
         selection.epochs()
 
 
-def test_an_experiment_without_runs(outputs):
-    Experiment(outputs / "train" / "empty-77777777").write({}, {})
+def test_an_experiment_without_runs(outputs, train_record):
+    Experiment(outputs / "train" / "empty-77777777").write(train_record(), {})
     with pytest.raises(RunReferenceError, match="no finished or started run"):
         resolve(outputs, "empty")
 

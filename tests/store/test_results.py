@@ -5,8 +5,10 @@ import os
 import pytest
 
 from lmc.core.tables import columns, frame
-from lmc.store import files, results
+from lmc.store import files, records, results
 from lmc.store.experiments import Experiment
+
+JOB = records.Job(command="path", runs=["x/0/1", "x/1/1"], settings={"alphas": 3})
 
 
 def _barrier(a, b, **values):
@@ -15,17 +17,17 @@ def _barrier(a, b, **values):
 
 
 @pytest.fixture
-def outputs(tmp_path):
+def outputs(tmp_path, train_record):
     one = frame("barrier", [_barrier("x", "x", loss_barrier=0.5), _barrier("x", "y", loss_barrier=0.7)])
-    results.write(tmp_path / "path" / "one", {"a": 1}, {"barrier": one}, {"permutations": {}})
+    results.write(tmp_path / "path" / "one", JOB, {"barrier": one}, {"permutations": {}})
     results.write(
         tmp_path / "path" / "two",
-        {"a": 2},
+        JOB,
         {"barrier": frame("barrier", [_barrier("x", "x", loss_barrier=0.5)])},
     )
     for name in ("x", "y"):
         experiment = Experiment(tmp_path / "train" / name)
-        experiment.write({}, {})
+        experiment.write(train_record(), {})
         experiment.run(0).write_info(status="done")
         row = {"experiment": name, "seed": 0, "epoch": 1, "split": "test", "loss": 0.1}
         files.write_table(experiment.run(0).path / "history.parquet", frame("history", [row]))
@@ -39,7 +41,7 @@ def test_what_a_job_writes(outputs):
         "barrier.parquet",
         "permutations.safetensors",
     }
-    assert files.read_yaml(folder / "settings.yaml") == {"a": 1}
+    assert records.read(folder / "settings.yaml") == JOB
     assert results.stored_kinds(outputs) == ["barrier", "history"]
 
 

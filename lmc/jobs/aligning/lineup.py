@@ -134,7 +134,7 @@ class Lineup:
             "lmc": version("linear-mode-connectivity"),
             "match": matcher.content,
             "weights": [opened.weights_digest for opened in runs],
-            "class": [opened.info["constraint_digest"] for opened in runs],
+            "class": [opened.info.constraint_digest for opened in runs],
             "data": self.dataset.digest,
             "groups": [[group.name, group.size, group.blocks] for group in self.groups],
         }

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from lmc import matching
-from lmc.jobs.opening.folders import Choice
+from lmc.jobs.protocol.choices import Choice
 from lmc.matching import Evidence, Matching, Needs
 
 

@@ -11,8 +11,8 @@ import torch
 from lmc.core.errors import LmcError, RunReferenceError, raise_together
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.matcher import Matcher
-from lmc.jobs.opening.folders import Choice
 from lmc.jobs.opening.runs import Opened, check_comparable
+from lmc.jobs.protocol.choices import Choice
 from lmc.jobs.protocol.talk import Talk
 from lmc.merging import Material, Merged
 from lmc.models.stack import State, batch_norms

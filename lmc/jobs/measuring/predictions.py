@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,14 +23,21 @@ from lmc.costs import (
     record_layers,
 )
 from lmc.jobs.measuring.anisotropies import slot_anisotropy
+from lmc.jobs.opening.folders import store_of
+from lmc.jobs.planning.identity import stem
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.protocol.machine import use_device
-from lmc.jobs.protocol.settings import Predict
+from lmc.jobs.protocol.settings import Predict, seed_list
 from lmc.jobs.protocol.talk import Talk
 from lmc.models.stack import stack_states
+from lmc.store.identity import Identity, identify
+from lmc.store.provenance import provenance
+from lmc.store.records import Job
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_OWN = ("layers", "ratio", "tau", "neurons")
 
 
 def predict(plan: Plan, settings: Predict, talk: Talk) -> pd.DataFrame:
@@ -78,3 +87,22 @@ def _distance(layer: CostedLayer, count: int) -> float:
     part = [None if each is None else each[chosen] for each in (layer.mask, layer.centre)]
     found: Tensor = class_distance(part[0], part[1], layer.subspace.basis)
     return float(off_diagonal(found).mean())
+
+
+def prediction_identity(settings: Predict, plan: Plan) -> Identity:
+    """What was predicted, of which training, and from which initialisations."""
+    usual = {**asdict(Predict()), "seeds": seed_list(Predict().seeds)}
+    own = {key: getattr(settings, key) for key in _OWN}
+    facts = {**plan.identity.content, "kind": Job.kind, "command": "predict"}
+    identity = identify(facts, plain={**own, "seeds": plan.seeds}, usual=usual)
+    return Identity(identity.content, {**plan.identity.shown, **identity.shown})
+
+
+def prediction_folder(settings: Predict, plan: Plan) -> tuple[Path, Job]:
+    """Where the prediction goes, and the record to keep there."""
+    trained, own = plan.record, {key: getattr(settings, key) for key in _OWN}
+    groups = {"data": trained.data, "model": trained.model, "variant": trained.variant}
+    kept = {**groups, "mask_seed": trained.mask_seed, "seeds": plan.seeds, **own}
+    record = Job(command="predict", runs=[], settings=kept, provenance=provenance())
+    name = prediction_identity(settings, plan).name(stem(plan.settings))
+    return store_of(settings).job("predict", name), record

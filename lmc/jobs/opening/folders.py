@@ -3,73 +3,95 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmc.jobs.opening.runs import Opened
-from lmc.jobs.protocol import choices
-from lmc.jobs.protocol.settings import Common, outputs_folder
-from lmc.store.identity import differing, experiment_name, fingerprint, stem_of
+from lmc.jobs.opening.unnamed import REPEATED, unnamed
+from lmc.jobs.protocol.choices import Choice, stored_choice
+from lmc.jobs.protocol.settings import Common, groups, outputs_folder
+from lmc.store.identity import Chosen, Identity, identify, stem_of
+from lmc.store.layout import Store
+from lmc.store.provenance import provenance
+from lmc.store.records import Job, Record
 
-_ELSEWHERE = ("outputs", "device", "threads", "references", "trust", "data", "force", "name", "memory")
+if TYPE_CHECKING:
+    from lmc.jobs.opening.pairs import PairSet
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A builder chosen from a registry: its complete settings, and those not at their defaults."""
+def store_of(settings: Common) -> Store:
+    """The store that a command's settings name."""
+    return Store(Path(outputs_folder(settings.outputs)))
 
-    name: str
-    builder: Callable[..., Any]
-    settings: dict[str, Any]
-    changed: dict[str, Any]
 
-    @classmethod
-    def bind(cls, kind: str, group: Mapping[str, Any]) -> Choice:
-        """From a settings group; raises SettingError with all faults."""
-        settings, name = choices.bind(kind, group), group["name"]
-        return cls(
-            name, choices.builder(kind, name), settings, differing(settings, choices.defaults(kind, name))
-        )
-
-    @property
-    def label(self) -> str:
-        """The name in tables, with the settings that differ."""
-        return " ".join([self.name, *(f"{key}={value}" for key, value in self.changed.items())])
+def pair_folder(command: str, settings: Common, sets: Sequence[PairSet]) -> tuple[Path, Job]:
+    """The folder and the record of a job over pairs; it is named by the pairs, whatever named their runs."""
+    runs = [opened for each in sets for opened in each.runs]
+    pairs = [(each.runs[a], each.runs[b]) for each in sets for a, b in each.pairs]
+    return job_folder(command, settings, runs, pairs)
 
 
 def job_folder(
-    command: str, settings: Common, runs: Sequence[Opened], **chosen: Choice
-) -> tuple[Path, dict[str, Any]]:
-    """``outputs/<command>/<experiments>-<settings that differ>-<hash>``, and the settings to keep there.
+    command: str,
+    settings: Common,
+    runs: Sequence[Opened],
+    pairs: Sequence[tuple[Opened, Opened]] | None = None,
+) -> tuple[Path, Job]:
+    """``outputs/<command>/<experiments>-<settings that differ>-<hash>``, and the record to keep there.
 
     The same command over the same runs has the same folder, whatever references named them and whether
-    a default was typed.
+    a default was typed; every setting that changes a number is in the hash.
 
     Args:
-        chosen: the bound choice of each settings group.
+        pairs: of the runs, where the command is over pairs; (a, b) and (b, a) are two.
     """
-    usual = dataclasses.asdict(type(settings)())
-    if not chosen:
-        there = dataclasses.asdict(settings).items()
-        chosen = {
-            key: Choice.bind(key, value)
-            for key, value in there
-            if isinstance(value, dict) and "name" in value
+    left_out = unnamed(type(settings)).keys() - REPEATED
+    given = {key: value for key, value in dataclasses.asdict(settings).items() if key not in left_out}
+    choices = {
+        key: Choice.bind(key, value)
+        for key, value in given.items()
+        if isinstance(value, Mapping) and "name" in value
+    }
+    record = Job(
+        command=command,
+        runs=list(dict.fromkeys(opened.name for opened in runs)),
+        pairs=None if pairs is None else [[a.name, b.name] for a, b in pairs],
+        settings={**{key: choice.group for key, choice in choices.items()}, **_without(given, choices)},
+        provenance=provenance(),
+    )
+    usual = groups(type(settings))
+    chosen = {key: choice.chosen(usual[key]) for key, choice in choices.items()}
+    identity = job_identity(record, type(settings), chosen)
+
+    def same(stored: Record) -> bool:
+        if not isinstance(stored, Job) or stored.command != command:
+            return False
+        then = {
+            key: stored_choice(key, stored.settings.get(key, {}), choice, usual[key])
+            for key, choice in choices.items()
         }
-    given = {key: value for key, value in dataclasses.asdict(settings).items() if key not in _ELSEWHERE}
-    plain = {key: value for key, value in given.items() if key not in chosen}
-    changed: dict[str, Any] = {}
-    for key, choice in chosen.items():
-        if choice.name != usual[key]["name"]:
-            changed[choice.name] = ""
-        changed.update(choice.changed)
-    changed.update(differing(plain, usual))
-    groups = {key: {"name": choice.name, **choice.settings} for key, choice in chosen.items()}
-    keys = sorted("/".join(map(str, opened.key)) for opened in runs)
+        known = {key: choice for key, choice in then.items() if choice is not None}
+        return known.keys() == then.keys() and (
+            job_identity(stored, type(settings), known).content == identity.content
+        )
+
     stems = list(dict.fromkeys(stem_of(opened.run.experiment.name) for opened in runs))
     stem = stems[0] if len(stems) == 1 else f"{stems[0]}+{len(stems) - 1}more"
-    record = {"command": command, "runs": keys, **groups, **plain}
-    name = experiment_name(stem, changed, fingerprint(record))
-    return Path(outputs_folder(settings.outputs)) / command / name, record
+    store = store_of(settings)
+    return store.job(command, store.name(command, stem, identity, same)), record
+
+
+def job_identity(record: Job, command: type[Common], chosen: Mapping[str, Chosen]) -> Identity:
+    """What a job's record is of, given its choices as an identity needs them."""
+    facts: dict[str, Any] = {"kind": record.kind, "command": record.command}
+    if record.pairs is None:
+        facts["runs"] = sorted(record.runs)
+    else:
+        facts["pairs"] = sorted(record.pairs)
+    left_out = {*unnamed(command), *chosen}
+    return identify(facts, chosen, _without(record.settings, left_out), dataclasses.asdict(command()))
+
+
+def _without(settings: Mapping[str, Any], keys: Any) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in keys}

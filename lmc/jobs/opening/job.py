@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lmc.figures.writing import save
-from lmc.jobs.opening.folders import job_folder
+from lmc.jobs.opening.folders import job_folder, pair_folder, store_of
 from lmc.jobs.opening.pairs import PairSet, pair_sets
 from lmc.jobs.opening.runs import Opened, open_runs
 from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import outputs_folder
 from lmc.jobs.protocol.talk import Talk
-from lmc.store import matchings, results
+from lmc.store import matchings, records, results
 from lmc.store.files import check_writable
 from lmc.store.matchings import StoredMatching
 from lmc.summaries import Summary
@@ -42,14 +41,14 @@ class Job:
     talk: Talk
     runs: Sequence[Opened]
     folder: Path
-    record: Any
+    record: records.Job
     device: torch.device
     sets: Sequence[PairSet] = field(default=())
 
     @property
     def outputs(self) -> Path:
         """The outputs folder."""
-        return Path(outputs_folder(self.settings.outputs))
+        return store_of(self.settings).root
 
     def finish(
         self,
@@ -105,7 +104,7 @@ def open_each(command: str, settings: Any, talk: Talk) -> Job:
 def _open(
     command: str, settings: Any, talk: Talk, runs: Sequence[Opened], sets: Sequence[PairSet] = ()
 ) -> Job:
-    folder, record = job_folder(command, settings, runs)
+    folder, record = pair_folder(command, settings, sets) if sets else job_folder(command, settings, runs)
     check_writable(folder)
     device = use_device(settings.device, settings.threads)
     return Job(command, settings, talk, runs, folder, record, device, sets)

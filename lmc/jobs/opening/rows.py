@@ -24,12 +24,13 @@ def histories(runs: Iterable[Run]) -> pd.DataFrame:
 
 def run_row(run: Run) -> dict[str, Any]:
     """What is stored of a run, and its last losses."""
+    seconds = run.info().seconds
     row: dict[str, Any] = {
         "experiment": run.experiment.name,
         "seed": run.seed,
         "epoch": 0,
         "status": run.status(),
-        "seconds": float(run.info().get("seconds", float("nan"))),
+        "seconds": float("nan") if seconds is None else seconds,
         "megabytes": run.megabytes(),
         "stored": " ".join(map(str, run.epochs())),
     }

@@ -19,6 +19,7 @@ from lmc.jobs.opening.data import reload_data
 from lmc.jobs.protocol.settings import outputs_folder
 from lmc.models.stack import state_of
 from lmc.store.experiments import Run
+from lmc.store.records import Import, Made, RunInfo, Train
 from lmc.store.references import resolve
 from lmc.variants import Constraint
 
@@ -32,12 +33,12 @@ class Opened:
     trust: bool = False
 
     @cached_property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Made:
         """Its experiment's settings."""
-        return self.run.experiment.settings()
+        return self.run.experiment.record()
 
     @cached_property
-    def info(self) -> dict[str, Any]:
+    def info(self) -> RunInfo:
         """Its ``run.json``."""
         return self.run.info()
 
@@ -46,7 +47,7 @@ class Opened:
         """Its D, f and C; refuses constraints that are not those it was trained with."""
         tensors = self.run.experiment.constraints()
         constraint = Constraint.from_tensors(tensors)
-        if constraint.digest() != self.info["constraint_digest"]:
+        if constraint.digest() != self.info.constraint_digest:
             raise StoredFileError(
                 f"{self.run.experiment.path / 'constraints.safetensors'}: not the D, f "
                 f"that {self.run.reference} was trained with"
@@ -59,8 +60,8 @@ class Opened:
         Raises:
             SettingError: a user's own code loads them, and that is not trusted.
         """
-        self._check_trust(self.record["data"]["name"])
-        return reload_data(self.record["data"], moved, self.record["data_digest"])
+        self._check_trust(self.record.data["name"])
+        return reload_data(self.record.data, moved, self.record.data_digest)
 
     def network(self, dataset: Dataset) -> nn.Module:
         """An untrained network of its architecture, in evaluation mode.
@@ -68,9 +69,9 @@ class Opened:
         Raises:
             SettingError: it is made by a user's own code, and that is not trusted.
         """
-        name = self.info["model"]["name"]
+        name = self.info.model["name"]
         self._check_trust(name)
-        made = models.build(name, self.info["model"]["keywords"], dataset.given, 0)
+        made = models.build(name, self.info.model["keywords"], dataset.given, 0)
         return self.constraint.install(made).eval()
 
     def _check_trust(self, name: str) -> None:
@@ -117,6 +118,11 @@ class Opened:
     def columns(self) -> dict[str, Any]:
         """The columns that say which run a row is about."""
         return dict(zip(("experiment", "seed", "epoch"), self.key, strict=True))
+
+    @property
+    def name(self) -> str:
+        """``EXPERIMENT/SEED/EPOCH``, as records keep it."""
+        return "/".join(map(str, self.key))
 
 
 def pair_columns(a: Opened, b: Opened) -> dict[str, Any]:
@@ -188,17 +194,17 @@ def check_comparable(a: Opened, b: Opened, mixed: bool) -> None:
         MismatchError: other architectures, data, or (D, f); both runs are named.
     """
     both = f"{a.run.reference} and {b.run.reference}"
-    if a.info["model"] != b.info["model"]:
+    if a.info.model != b.info.model:
         raise MismatchError(
-            f"{both}: different models, {_short(a.info['model'])} and {_short(b.info['model'])}",
+            f"{both}: different models, {_short(a.info.model)} and {_short(b.info.model)}",
             "pairs need one architecture",
         )
-    if a.record["data_digest"] != b.record["data_digest"]:
-        names = f"{a.record['data']['name']} and {b.record['data']['name']}"
+    if a.record.data_digest != b.record.data_digest:
+        names = f"{a.record.data['name']} and {b.record.data['name']}"
         raise MismatchError(f"{both}: trained on different data, {names}")
     if _without_place(a) != _without_place(b):
         raise MismatchError(f"{both}: the data are split or standardised differently")
-    if not mixed and a.info["constraint_digest"] != b.info["constraint_digest"]:
+    if not mixed and a.info.constraint_digest != b.info.constraint_digest:
         raise MismatchError(
             f"{both}: different D, f ({_variant(a)} and {_variant(b)})",
             "mixed=true compares them as plain networks",
@@ -206,7 +212,7 @@ def check_comparable(a: Opened, b: Opened, mixed: bool) -> None:
 
 
 def _without_place(opened: Opened) -> dict[str, Any]:
-    return {key: value for key, value in opened.record["data"].items() if key not in LOCATION}
+    return {key: value for key, value in opened.record.data.items() if key not in LOCATION}
 
 
 def _short(model: Mapping[str, Any]) -> str:
@@ -214,9 +220,10 @@ def _short(model: Mapping[str, Any]) -> str:
 
 
 def _variant(opened: Opened) -> str:
-    variant = opened.record.get("variant", {})
+    record = opened.record
+    variant = record.variant if isinstance(record, (Train, Import)) else {"name": "plain"}
     keys = ", ".join(f"{key}={value}" for key, value in variant.items() if key != "name")
-    return f"{variant.get('name', 'plain')}({keys}) mask_seed={opened.record.get('mask_seed')}"
+    return f"{variant['name']}({keys}) mask_seed={record.mask_seed}"
 
 
 def open_network(reference: str, *, outputs: str | None = None, trust: bool = False) -> nn.Module:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +11,22 @@ import torch
 
 from lmc.core.errors import LmcError, MismatchError, SettingError, raise_together
 from lmc.core.tables import frame
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.plan import Plan, untrained
 from lmc.jobs.protocol.settings import Import
 from lmc.jobs.protocol.talk import Talk
 from lmc.models.stack import stack_states, state_of
 from lmc.recording import evaluate
-from lmc.store import checkpoints, files
+from lmc.store import checkpoints, files, records
 from lmc.store.checkpoints import Checkpoint, Fitted
-from lmc.store.experiments import Experiment, Run, experiments
-from lmc.store.identity import experiment_name, fingerprint, stem_of
+from lmc.store.experiments import Experiment, Run
+from lmc.store.identity import identify, stem_of
+from lmc.store.layout import Store
+from lmc.store.provenance import provenance
 from lmc.variants import Constraint
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_NOT_IMPORTED = ("training", "init_seed", "order_seed", "start")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class ImportPlan:
     plan: Plan
     sources: Sequence[Source]
     experiment: Experiment
-    record: dict[str, Any]
+    record: records.Import
 
     @property
     def runs(self) -> list[Run]:
@@ -149,26 +148,30 @@ def _check_class(path: Path, fitted: Fitted, constraint: Constraint, settings: I
         )
 
 
-def _identify(settings: Import, plan: Plan, sources: Sequence[Source]) -> tuple[Experiment, dict[str, Any]]:
+def _identify(settings: Import, plan: Plan, sources: Sequence[Source]) -> tuple[Experiment, records.Import]:
     """The experiment, named by its settings and weights, and the record kept in ``settings.yaml``."""
     weights = [source.fitted.digest for source in sources]
-    digest = fingerprint({"settings": plan.experiment.name[-8:], "weights": weights})
-    name = experiment_name(settings.name or f"{stem_of(plan.experiment.name)}+imported", {}, digest)
-    kept = {key: value for key, value in plan.record.items() if key not in _NOT_IMPORTED}
-    imported = [str(source.checkpoint.path.resolve()) for source in sources]
-    return Experiment(plan.experiment.path.with_name(name)), {
-        **kept,
-        "experiment": name,
-        "imported": imported,
-    }
+    identity = identify({"settings": plan.identity.digest, "weights": weights})
+    name = identity.name(settings.name or f"{stem_of(plan.experiment.name)}+imported")
+    record = records.Import(
+        experiment=name,
+        data=plan.record.data,
+        model=plan.record.model,
+        variant=plan.record.variant,
+        mask_seed=plan.record.mask_seed,
+        data_digest=plan.record.data_digest,
+        constraint_digest=plan.record.constraint_digest,
+        imported=[str(source.checkpoint.path.resolve()) for source in sources],
+    )
+    return store_of(settings).experiment("train", name), record
 
 
-def say_namesakes(experiment: Experiment, talk: Talk) -> None:
+def say_namesakes(experiment: Experiment, store: Store, talk: Talk) -> None:
     """Say which other experiments have the same readable name."""
     stem = stem_of(experiment.name)
     others = [
         each.name
-        for each in experiments(experiment.path.parent.parent)
+        for each in store.experiments()
         if stem_of(each.name) == stem and each.name != experiment.name
     ]
     if others:
@@ -200,10 +203,9 @@ def store(run: Run, plan: Plan, source: Source, history: pd.DataFrame) -> None:
     files.write_table(run.path / "history.parquet", history)
     run.write_info(
         status="done",
-        process={"pid": os.getpid()},
         model={"name": name, "keywords": keywords},
         seed=run.seed,
         constraint_digest=plan.constraint.digest(),
-        versions={"torch": torch.__version__, "python": platform.python_version()},
+        **provenance(),
         source=source.info(),
     )

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import socket
-import subprocess
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
-import torch
 from torch import Tensor, nn
 
 from lmc.jobs.planning.plan import Plan
@@ -17,6 +12,7 @@ from lmc.models.stack import State, is_convolutional, is_random
 from lmc.recording.evaluation import activation_size
 from lmc.store import files
 from lmc.store.experiments import Run
+from lmc.store.provenance import provenance
 
 WEIGHT, OPTIMISER = "w:", "o:"
 """What the names of tensors in a resume state begin with."""
@@ -65,7 +61,7 @@ class Member:
         plan = self.plan
         position = [0, 0] if self.resumed is None else self.resumed[f"{OPTIMISER}#position"].tolist()[:2]
         recipe = {key: value for key, value in asdict(plan.training).items() if key != "checkpoints"}
-        parts = (plan.record["data"], plan.model, recipe, sorted(plan.constraint.mixings), position)
+        parts = (plan.record.data, plan.model, recipe, sorted(plan.constraint.mixings), position)
         return tuple(map(str, parts))
 
     def initial(self) -> State:
@@ -96,14 +92,12 @@ class Member:
         name, keywords = self.plan.model
         self.run.write_info(
             status="running",
-            process={"pid": os.getpid(), "host": socket.gethostname()},
             model={"name": name, "keywords": keywords},
             seed=self.seed,
             init_seed=self.plan.init_seed(self.seed),
             order_seed=self.plan.order_seed(self.seed),
             constraint_digest=self.plan.constraint.digest(),
-            versions={"torch": torch.__version__, "python": platform.python_version()},
-            git_commit=_git_commit(),
+            **provenance(),
         )
 
 
@@ -113,15 +107,3 @@ def memory_of_run(plan: Plan) -> int:
     weights = sum(tensor.numel() for tensor in module.parameters())
     batch = plan.training.batch_size * activation_size(module, plan.dataset.train.inputs[:1])
     return 4 * (7 * weights + 6 * batch)
-
-
-@lru_cache(maxsize=1)
-def _git_commit() -> str | None:
-    """The commit of the folder the command runs in, as provenance; None outside a repository."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None

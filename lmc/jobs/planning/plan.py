@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from lmc import data, models, variants
+from lmc import models, variants
 from lmc.core.errors import LmcError, MismatchError, SettingError, raise_together
 from lmc.data import Dataset
 from lmc.jobs.opening.data import load_data
+from lmc.jobs.opening.folders import store_of
+from lmc.jobs.planning.identity import stem, training_identity, training_record
+from lmc.jobs.planning.start import Start
 from lmc.jobs.protocol import choices
-from lmc.jobs.protocol.settings import Train, Training, outputs_folder, seed_list
+from lmc.jobs.protocol.settings import Train, Training, seed_list
 from lmc.models.norms import calibrated
 from lmc.models.stack import state_of
-from lmc.store.experiments import Experiment, Run, at_epoch
-from lmc.store.identity import differing, experiment_name, fingerprint, stem_of
-from lmc.store.references import resolve
+from lmc.store import records
+from lmc.store.experiments import Experiment, Run
+from lmc.store.identity import Identity
 from lmc.variants import Constraint
-
-_NOT_IN_NUMBERS = ("checkpoints",)
-
-
-@dataclass(frozen=True)
-class Start:
-    """Runs to start from: one for all seeds, or the run of the same seed."""
-
-    reference: str
-    runs: Mapping[int, tuple[Run, int]]
-    single: tuple[Run, int] | None
-
-    def state(self, seed: int) -> dict[str, Tensor]:
-        """The weights that the run of ``seed`` starts from."""
-        run, epoch = self.single or self.runs[seed]
-        return run.state(epoch)
-
-    def digest(self) -> str:
-        """What the weights hash to; for an experiment its name's hash and epoch, as it has a run a seed."""
-        if self.single is None:
-            run, epoch = next(iter(self.runs.values()))
-            return f"{run.experiment.name[-8:]}@{epoch}"
-        run, epoch = self.single
-        return hashlib.sha256(run.checkpoint(epoch).read_bytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -59,7 +35,8 @@ class Plan:
     model: tuple[str, dict[str, Any]]
     constraint: Constraint
     experiment: Experiment
-    record: dict[str, Any]
+    record: records.Train
+    identity: Identity
     seeds: list[int]
     start: Start | None
 
@@ -151,7 +128,7 @@ def make_plan(settings: Train) -> Plan:
         "variant": lambda: choices.bind("variant", settings.variant),
         "training": lambda: choices.bind("training", settings.training),
         "seeds": lambda: seed_list(settings.seeds),
-        "start": lambda: _start(settings),
+        "start": lambda: Start.of(settings),
     }.items():
         try:
             bound[key] = bind()
@@ -160,28 +137,31 @@ def make_plan(settings: Train) -> Plan:
     if "training" in bound:
         faults += _training_faults(Training(**bound["training"]))
     raise_together(faults)
-    training = Training(**bound["training"])
-    start: Start | None = bound["start"]
-    if start is not None and start.single is None:
-        lacking = [seed for seed in bound["seeds"] if seed not in start.runs]
-        if lacking:
-            raise SettingError(
-                f"start={start.reference}: has no run {lacking[0]} to start seed {lacking[0]} from"
-            )
+    return _planned(settings, bound)
+
+
+def _planned(settings: Train, bound: Mapping[str, Any]) -> Plan:
+    """The plan of bound settings, whose weights to start from are tried."""
+    training, start = Training(**bound["training"]), bound["start"]
+    if start is not None:
+        start.check(bound["seeds"])
     dataset = load_data({"name": settings.data["name"], **bound["data"]})
     model = models.build(settings.model["name"], bound["model"], dataset.given, 0)
     example = dataset.train.inputs[:2]
-    constraint = _constraint(settings, bound["variant"], model, example)
-    record, name = _identify(settings, bound, training, dataset, model, constraint, start)
-    folder = Path(outputs_folder(settings.outputs)).resolve() / "train" / name
+    constraint = variants.build(
+        settings.variant["name"], bound["variant"], model, settings.mask_seed, example
+    )
+    identity = training_identity(settings, bound, training, dataset, model, constraint, start)
+    name = identity.name(stem(settings), say=settings.name is None)
     plan = Plan(
         settings,
         training,
         dataset,
         (settings.model["name"], bound["model"]),
         constraint,
-        Experiment(folder),
-        record,
+        store_of(settings).experiment("train", name),
+        training_record(name, settings, bound, training, dataset, constraint),
+        identity,
         bound["seeds"],
         start,
     )
@@ -189,10 +169,6 @@ def make_plan(settings: Train) -> Plan:
         for seed in plan.seeds:
             plan.initial_state(seed)
     return plan
-
-
-def _constraint(settings: Train, bound: Mapping[str, Any], model: nn.Module, example: Tensor) -> Constraint:
-    return variants.build(settings.variant["name"], bound, model, settings.mask_seed, example)
 
 
 def _training_faults(training: Training) -> list[LmcError]:
@@ -211,93 +187,3 @@ def _training_faults(training: Training) -> list[LmcError]:
             SettingError(f"training.warmup={training.warmup}: longer than training.epochs={training.epochs}")
         )
     return faults
-
-
-def _start(settings: Train) -> Start | None:
-    if settings.start is None:
-        return None
-    selections = resolve(Path(outputs_folder(settings.outputs)), settings.start)
-    if len(selections) > 1:
-        raise SettingError(f"start={settings.start}: stands for {len(selections)} experiments", "name one")
-    (selection,) = selections
-    epochs = {run.seed: (run, at_epoch(run, selection.epoch)) for run in selection.runs}
-    single = None if selection.whole and len(epochs) > 1 else next(iter(epochs.values()))
-    return Start(settings.start, epochs, single)
-
-
-def _identify(
-    settings: Train,
-    bound: Mapping[str, Any],
-    training: Training,
-    dataset: Dataset,
-    model: nn.Module,
-    constraint: Constraint,
-    start: Start | None,
-) -> tuple[dict[str, Any], str]:
-    """The record kept in ``settings.yaml`` and the experiment's name (DESIGN 5)."""
-    names = {kind: getattr(settings, kind)["name"] for kind in ("data", "model", "variant")}
-    changed_data = differing(
-        bound["data"], {**choices.defaults("data", names["data"]), **dict.fromkeys(data.LOCATION)}
-    )
-    for key in data.LOCATION:
-        changed_data.pop(key, None)
-    changed_model = differing(bound["model"], choices.defaults("model", names["model"]))
-    changed_variant = _changed_variant(settings, bound["variant"], model, dataset, constraint)
-    recipe = {key: value for key, value in dataclasses.asdict(training).items() if key not in _NOT_IN_NUMBERS}
-    changed_training = differing(recipe, dataclasses.asdict(Training()))
-    seeds = differing(
-        {"mask_seed": settings.mask_seed, "init_seed": settings.init_seed, "order_seed": settings.order_seed},
-        {"mask_seed": 0, "init_seed": None, "order_seed": None},
-    )
-    content: dict[str, Any] = {
-        "data": {"name": names["data"], **changed_data},
-        "data_digest": dataset.digest,
-        "model": {"name": names["model"], **changed_model},
-        "variant": {"name": names["variant"], **changed_variant},
-        "training": changed_training,
-        **seeds,
-    }
-    shown = {**changed_model, **changed_variant, **changed_data, **changed_training, **seeds}
-    if start is not None:
-        content["start"] = start.digest()
-        shown["from"] = stem_of(start.reference.partition("@")[0].rpartition("train/")[2]).replace("/", ".")
-    digest = fingerprint(content)
-    stem = settings.name or "-".join(name.rpartition(":")[2] for name in names.values())
-    name = experiment_name(stem, {} if settings.name else shown, digest)
-    record = {
-        "experiment": name,
-        "data": {"name": names["data"], **_absolute(bound["data"])},
-        "model": {"name": names["model"], **bound["model"]},
-        "variant": {"name": names["variant"], **bound["variant"]},
-        "training": {
-            key: value for key, value in dataclasses.asdict(training).items() if key not in _NOT_IN_NUMBERS
-        },
-        "mask_seed": settings.mask_seed,
-        "init_seed": settings.init_seed,
-        "order_seed": settings.order_seed,
-        "start": settings.start,
-        "data_digest": dataset.digest,
-        "constraint_digest": constraint.digest(),
-    }
-    return record, name
-
-
-def _absolute(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with folders made absolute, so that a stored run finds its data from anywhere."""
-    return {
-        key: str(Path(value).resolve()) if key in data.LOCATION and value and Path(value).exists() else value
-        for key, value in settings.items()
-    }
-
-
-def _changed_variant(
-    settings: Train, bound: Mapping[str, Any], model: nn.Module, dataset: Dataset, constraint: Constraint
-) -> dict[str, Any]:
-    """A variant's settings by what they mean: a share and the counts it stands for are one experiment."""
-    usual = choices.defaults("variant", settings.variant["name"])
-    if not constraint.meaning or set(usual) != set(bound):
-        return differing(bound, usual)
-    default = variants.build(
-        settings.variant["name"], usual, model, settings.mask_seed, dataset.train.inputs[:2]
-    )
-    return differing(constraint.meaning, default.meaning)

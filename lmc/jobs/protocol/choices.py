@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lmc import data, matching, merging, models, variants
 from lmc.core import registry
 from lmc.core.errors import LmcError, SettingError
 from lmc.jobs.protocol.settings import Training
+from lmc.store.identity import Chosen, differing
 
 _ROOMS: dict[str, tuple[Mapping[str, Callable[..., Any]], tuple[str, ...]]] = {
     "model": (models.MODELS, models.GIVEN),
@@ -55,3 +57,46 @@ def faults(groups: Mapping[str, Any]) -> list[LmcError]:
         except LmcError as error:
             found += [SettingError(line) for line in str(error).splitlines()]
     return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A builder chosen from a registry: its complete settings, and those not at their defaults."""
+
+    name: str
+    builder: Callable[..., Any]
+    settings: dict[str, Any]
+    changed: dict[str, Any]
+
+    @classmethod
+    def bind(cls, kind: str, group: Mapping[str, Any]) -> Choice:
+        """From a settings group; raises SettingError with all faults."""
+        settings, name = bind(kind, group), group["name"]
+        return cls(name, builder(kind, name), settings, differing(settings, defaults(kind, name)))
+
+    @property
+    def label(self) -> str:
+        """The name in tables, with the settings that differ."""
+        return " ".join([self.name, *(f"{key}={value}" for key, value in self.changed.items())])
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """As a record keeps it: name and complete settings."""
+        return {"name": self.name, **self.settings}
+
+    def chosen(self, usual: str | None = None) -> Chosen:
+        """As an identity needs it; ``usual`` is the choice that a name need not say."""
+        return Chosen(self.name, self.changed, usual)
+
+
+def stored_choice(
+    kind: str, group: Mapping[str, Any], now: Choice, usual: str | None = None
+) -> Chosen | None:
+    """A stored group as an identity needs it; None if it is another builder than ``now``.
+
+    No other builder is looked up: a stored name may be a user's own code, which reading must not import.
+    """
+    if group.get("name") != now.name:
+        return None
+    settings = {key: value for key, value in group.items() if key != "name"}
+    return Chosen(now.name, differing(settings, defaults(kind, now.name)), usual)

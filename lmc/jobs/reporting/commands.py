@@ -6,16 +6,19 @@ import dataclasses
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from lmc.core.errors import LmcError
+from lmc.core.errors import LmcError, StoredFileError
 from lmc.core.registry import is_own_code
 from lmc.jobs.protocol import choices, experiments
 from lmc.jobs.protocol.settings import COMMANDS, Reproduce, Train, Training, groups
-from lmc.store import files
+from lmc.store import records
 from lmc.store.experiments import Experiment, Run
 from lmc.store.identity import differing, stem_of
+from lmc.store.layout import Store
 from lmc.store.references import flatten
 
 _GROUPS = ("data", "model", "variant", "match", "merge")
@@ -23,38 +26,59 @@ _GROUPS = ("data", "model", "variant", "match", "merge")
 
 def of_experiment(experiment: Experiment, seeds: Sequence[int] | None = None) -> str:
     """``lmc train``, ``lmc import`` or ``lmc merge`` with every setting that is not its default."""
-    record = experiment.settings()
-    if "sources" in record:
-        words = ["merge", *_references(experiment.path.parents[1], record["sources"])]
-        for group in ("match", "merge"):
-            words += _group(group, record[group], "merge")
-        return _line([*words, *_name(experiment.name, "+")])
-    imported = record.get("imported")
-    words = ["train"] if imported is None else ["import", *imported]
-    for group in ("data", "model", "variant"):
-        words += _group(group, record[group], "train")
-    words += _settings(differing(record.get("training", {}), dataclasses.asdict(Training())), "training.")
-    between = sorted({epoch for run in experiment.runs() for epoch in run.epochs()[1:-1]})
-    if between:
-        words.append(_word("training.checkpoints", between))
-    usual = {key: getattr(Train(), key) for key in ("mask_seed", "init_seed", "order_seed", "start")}
-    words += _settings(differing({key: record.get(key, usual[key]) for key in usual}, usual))
-    listed = [run.seed for run in experiment.runs()] if seeds is None else list(seeds)
-    if imported is None:
-        count = listed == list(range(len(listed)))
-        words.append(_word("seeds", len(listed) if count else listed))
-    parts = [record[group]["name"].rpartition(":")[2] for group in ("data", "model", "variant")]
+    record = experiment.record()
+    if isinstance(record, records.Merge):
+        return _of_merge(experiment, record)
+    if isinstance(record, records.Train):
+        words = [*_made("train", record), *_of_training(experiment, record, seeds)]
+    elif isinstance(record, records.Import):
+        words = [*_made("import", record), *_changed(record, ("mask_seed",))]
+    else:
+        raise StoredFileError(f"{experiment.path}: no command makes what is of kind {record.kind}")
+    parts = [group["name"].rpartition(":")[2] for group in (record.data, record.model, record.variant)]
     return _line([*words, *_name(experiment.name, "-".join(parts))])
 
 
-def of_job(folder: Path, record: Mapping[str, Any]) -> str:
+def _of_merge(experiment: Experiment, record: records.Merge) -> str:
+    words = ["merge", *_references(Store.around(experiment.path), record.sources)]
+    words += _group("match", record.match, "merge") + _group("merge", record.merge, "merge")
+    if record.restatistics is not None:
+        words.append(_word("restatistics", record.restatistics))
+    words += ["mixed=true"] if record.mixed else []
+    return _line([*words, *_name(experiment.name, "+")])
+
+
+def _made(command: str, record: records.Train | records.Import) -> list[str]:
+    """The command with its files, and the groups that both have."""
+    words = [command, *(record.imported if isinstance(record, records.Import) else ())]
+    for group in ("data", "model", "variant"):
+        words += _group(group, getattr(record, group), command)
+    return words
+
+
+def _of_training(experiment: Experiment, record: records.Train, seeds: Sequence[int] | None) -> list[str]:
+    """Recipe, seeds of random operations, start and seeds."""
+    words = _settings(differing(record.training, dataclasses.asdict(Training())), "training.")
+    between = sorted({epoch for run in experiment.runs() for epoch in run.epochs()[1:-1]})
+    if between:
+        words.append(_word("training.checkpoints", between))
+    words += _changed(record, ("mask_seed", "init_seed", "order_seed", "start"))
+    listed = [run.seed for run in experiment.runs()] if seeds is None else list(seeds)
+    count = listed == list(range(len(listed)))
+    return [*words, _word("seeds", len(listed) if count else listed)]
+
+
+def _changed(record: records.Made, keys: Iterable[str]) -> list[str]:
+    usual = {key: getattr(Train(), key) for key in keys}
+    return _settings(differing({key: getattr(record, key) for key in usual}, usual))
+
+
+def of_job(folder: Path, record: records.Job) -> str:
     """The command over runs whose results a folder holds."""
-    command = str(record["command"])
-    # The folder is named after the experiment that was given first; the record keeps them sorted.
-    first = sorted(record["runs"], key=lambda key: not folder.name.startswith(stem_of(key.split("/")[0])))
-    words = [command, *_references(folder.parents[1], first)]
+    command = record.command
+    words = [command, *_references(Store.around(folder), _in_order(folder, record), _is_mixed(record))]
     usual = dataclasses.asdict(COMMANDS[command]())
-    for key, value in record.items():
+    for key, value in record.settings.items():
         if key in _GROUPS and isinstance(value, Mapping):
             words += _group(key, value, command)
         elif key in usual and value != usual[key]:
@@ -62,37 +86,50 @@ def of_job(folder: Path, record: Mapping[str, Any]) -> str:
     return _line(words)
 
 
-def of_reproduce(folder: Path, record: Mapping[str, Any]) -> tuple[str, bool]:
+def _in_order(folder: Path, record: records.Job) -> list[str]:
+    """The runs with those of the experiment first that the folder is named after; old records sort them."""
+    begins = [folder.name.startswith(stem_of(key.split("/")[0])) for key in record.runs]
+    if begins[0]:
+        return record.runs
+    return sorted(record.runs, key=lambda key: not begins[record.runs.index(key)])
+
+
+def _is_mixed(record: records.Job) -> bool:
+    """Whether a pair is of two experiments."""
+    return any(a.split("/")[0] != b.split("/")[0] for a, b in record.pairs or ())
+
+
+def of_reproduce(record: records.Reproduce) -> tuple[str, bool]:
     """``lmc reproduce``, and whether it is exact: a definition may have changed since it ran."""
-    name = str(record["experiment"])
-    size = folder.name.removeprefix(f"{name}-").split("-")[0]
+    name, size = record.experiment, record.size
     words = ["reproduce", name, f"size={size}"]
-    stored = {key: value for key, value in record.items() if key not in ("command", "experiment")}
     try:
         now = experiments.resize(experiments.read(name), Reproduce(size=size))  # type: ignore[arg-type]
     except (LmcError, KeyError):
         return _line(words), False
-    changed = differing(flatten(stored), flatten(now))
+    changed = differing(flatten(record.definition), flatten(now))
     runs = {key.removeprefix("runs."): value for key, value in changed.items() if key.startswith("runs.")}
     return _line([*words, *_settings(runs)]), len(runs) == len(changed)
 
 
-def _references(outputs: Path, keys: Iterable[str]) -> list[str]:
-    """``EXPERIMENT/SEED/EPOCH`` as references: an experiment alone where all its runs are meant."""
-    wanted: dict[str, list[tuple[int, int]]] = {}
-    for key in keys:
-        name, seed, epoch = str(key).rsplit("/", 2)
-        wanted.setdefault(name, []).append((int(seed), int(epoch)))
+def _references(store: Store, keys: Sequence[str], apart: bool = False) -> list[str]:
+    """``EXPERIMENT/SEED/EPOCH`` as references: an experiment alone where all its runs are meant.
+
+    Args:
+        apart: an experiment of several runs would be a set of its own, and pairs are formed across.
+    """
+    runs = [(name, int(seed), int(epoch)) for name, seed, epoch in (key.rsplit("/", 2) for key in keys)]
     words = []
-    for name, runs in wanted.items():
-        there = [Experiment(outputs / kind / name) for kind in ("train", "merge")]
-        stored = {run.seed: run for experiment in there for run in experiment.runs()}
-        last = all(_last(stored.get(seed)) in (None, epoch) for seed, epoch in runs)
-        epochs = {epoch for _, epoch in runs}
-        if len(epochs) == 1 and {seed for seed, _ in runs} >= stored.keys():
+    for name, together in groupby(runs, key=itemgetter(0)):
+        listed = [(seed, epoch) for _, seed, epoch in together]
+        stored = store.runs_of(name)
+        last = all(_last(stored.get(seed)) in (None, epoch) for seed, epoch in listed)
+        seeds, epochs = [seed for seed, _ in listed], {epoch for _, epoch in listed}
+        whole = seeds == sorted(seeds) and {*seeds} >= stored.keys() and not (apart and len(seeds) > 1)
+        if len(epochs) == 1 and whole:
             words.append(name if last else f"{name}@{epochs.pop()}")
         else:
-            words += [f"{name}/{seed}" + ("" if last else f"@{epoch}") for seed, epoch in runs]
+            words += [f"{name}/{seed}" + ("" if last else f"@{epoch}") for seed, epoch in listed]
     return words
 
 
@@ -136,14 +173,13 @@ def _line(words: Iterable[str]) -> str:
     return shlex.join(["lmc", *words])
 
 
-def jobs_of(outputs: Path, names: Iterable[str] | None) -> list[tuple[Path, dict[str, Any]]]:
+def jobs_of(store: Store, names: Iterable[str] | None) -> list[tuple[Path, records.Job]]:
     """The folders of jobs over runs of the named experiments (None: of any), in the order they ended."""
     wanted = None if names is None else set(names)
     found = []
-    for path in sorted(outputs.glob("*/*/settings.yaml"), key=lambda path: path.stat().st_mtime):
-        record = files.read_yaml(path)
-        if record.get("command") in COMMANDS and "runs" in record and record["command"] != "reproduce":
-            speaks_of = {str(key).rsplit("/", 2)[0] for key in record["runs"]}
+    for folder, record in store.jobs():
+        if isinstance(record, records.Job) and record.command in COMMANDS and record.runs:
+            speaks_of = {key.rsplit("/", 2)[0] for key in record.runs}
             if wanted is None or speaks_of & wanted:
-                found.append((path.parent, record))
+                found.append((folder, record))
     return found

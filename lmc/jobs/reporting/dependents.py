@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from lmc.core.errors import LmcError
-from lmc.store import files
+from lmc.store import records
 from lmc.store.experiments import KINDS, Run
+from lmc.store.layout import Store
 
 
-def dependents(outputs: Path, runs: Sequence[Run]) -> list[str]:
-    """Results, merged runs and started runs whose settings name one of the runs."""
+def dependents(store: Store, runs: Sequence[Run]) -> list[str]:
+    """Results, merged runs and started runs whose records name one of the runs."""
     removed = {each.path.resolve() for each in runs}
     named = {each.reference for each in runs} | {each.experiment.name for each in runs}
     found = []
-    for path in sorted(outputs.glob("*/*/settings.yaml")):
-        if path.parent.parent.name in KINDS and all(
-            item.resolve() in removed for item in path.parent.iterdir() if item.name.isdigit()
+    for folder in store.folders():
+        if store.kind_of(folder) in KINDS and all(
+            item.resolve() in removed for item in folder.iterdir() if item.name.isdigit()
         ):
             continue
         try:
-            record = files.read_yaml(path)
+            record = records.read(folder / records.SETTINGS)
         except LmcError:
             continue
-        sources = [*record.get("runs", []), *record.get("sources", [])]
-        mentioned = {str(source).rpartition("/")[0] for source in sources} | {
-            str(record.get("start")).partition("@")[0]
-        }
-        if mentioned & named:
-            found.append(str(path.parent.relative_to(outputs)))
+        if _mentioned(record) & named:
+            found.append(str(folder.relative_to(store.root)))
     return found
+
+
+def _mentioned(record: records.Record) -> set[str]:
+    """References to runs, without epochs, that a record names."""
+    if isinstance(record, records.Train):
+        return set() if record.start is None else {record.start.partition("@")[0]}
+    if isinstance(record, records.Merge):
+        return {source.rpartition("/")[0] for source in record.sources}
+    return {key.rpartition("/")[0] for key in record.runs} if isinstance(record, records.Job) else set()

@@ -16,6 +16,7 @@ from lmc.figures.report import ClaimCard, ClaimLine, Entry, Header, Problem, She
 from lmc.jobs.reporting import commands as repeat
 from lmc.store import files
 from lmc.store.experiments import Experiment, Run
+from lmc.store.records import SETTINGS, Reproduce, read_as
 from lmc.store.references import flatten
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def pairable(states: Mapping[Run, str]) -> list[Experiment]:
     return [experiment for experiment, count in done.items() if count > 1]
 
 
-def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[ClaimCard, Path, dict[str, Any]]]:
+def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[ClaimCard, Path, Reproduce]]:
     """The claims of stored named experiments that speak of the named runs (None: all), with their records.
 
     Raises:
@@ -129,15 +130,15 @@ def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[ClaimCard, 
     for folder in sorted(item.parent for item in (outputs / "reproduce").glob("*/claim.parquet")):
         if names is not None and not _experiments(folder) & set(names):
             continue
-        record = files.read_yaml(folder / "settings.yaml")
+        record = read_as(Reproduce, folder / SETTINGS)
         stated = files.read_table(folder / "claim.parquet")
         listed = [
             ClaimLine(row["claim"], bool(row["holds"]), row["numbers"].split("; "))
             for row in stated.to_dict("records")
         ]
         holding = sum(claim.holds for claim in listed)
-        subtitle = f"{record.get('title', '')}; {holding} of {len(listed)} claims hold"
-        picture = folder / f"{record['experiment']}.png"
+        subtitle = f"{record.definition.get('title', '')}; {holding} of {len(listed)} claims hold"
+        picture = folder / f"{record.experiment}.png"
         image = base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else ""
         found.append((ClaimCard(folder.name, subtitle, listed, image, _measured(folder)), folder, record))
     return found

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmc.core.errors import LmcError
 from lmc.core.tables import MADE_BY, frame
@@ -31,7 +31,9 @@ from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting import commands as repeat
 from lmc.jobs.reporting import findings
 from lmc.jobs.reporting.selection import Chosen, drawn, for_figure, short_names
-from lmc.store.experiments import Run
+from lmc.store.experiments import Experiment, Run
+from lmc.store.layout import Store
+from lmc.store.records import Reproduce, RunInfo, Train
 from lmc.summaries.runs import statuses
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class StoredResults:
         self.problems: list[Problem] = []
         self.tables = {kind: self.chosen.table(kind) for kind in MADE_BY if kind not in ("claim", "measure")}
         rows = []
-        self.infos: dict[Run, dict[str, Any]] = {}
+        self.infos: dict[Run, RunInfo] = {}
         for run in chosen.epochs:
             try:
                 rows.append(run_row(run))
@@ -102,7 +104,7 @@ class StoredResults:
             footer=f"Written {made} by lmc {version('linear-mode-connectivity')}.",
         )
 
-    def _claims(self) -> list[tuple[ClaimCard, Path, dict[str, Any]]]:
+    def _claims(self) -> list[tuple[ClaimCard, Path, Reproduce]]:
         try:
             return findings.claims(self.chosen.outputs, self.names)
         except LmcError as error:
@@ -144,22 +146,22 @@ class StoredResults:
         heads += map(Header, ("device", "versions", "git commit"))
         rows = []
         for row, info in zip(self.runs.to_dict("records"), self.infos.values(), strict=True):
-            versions = ", ".join(f"{key} {value}" for key, value in info.get("versions", {}).items())
-            own = [info.get(key) for key in ("init_seed", "order_seed")]
+            versions = ", ".join(f"{key} {value}" for key, value in info.versions.items())
+            own = [info.init_seed, info.order_seed]
             rows.append(
                 [
                     *map(entry, (row["experiment"], row["seed"])),
                     *(Entry("–") if seed is None else entry(seed) for seed in own),
                     *map(entry, (row["status"], row["epoch"], row["stored"])),
                     *(entry(float(row[key])) for key in ("test_loss", "test_accuracy", "seconds")),
-                    *(entry(info.get(key) or "–") for key in ("device",)),
+                    entry(info.device or "–"),
                     entry(versions or "–"),
-                    entry(info.get("git_commit") or "–"),
+                    entry(info.git_commit or "–"),
                 ]
             )
         return Sheet("Runs, seeds and versions", heads, rows)
 
-    def _commands(self, named: Sequence[tuple[Path, dict[str, Any]]]) -> tuple[list[str], list[str]]:
+    def _commands(self, named: Sequence[tuple[Path, Reproduce]]) -> tuple[list[str], list[str]]:
         """Training first, then merges and jobs in the order they ended, then named experiments."""
         commands, notes = [], []
         makers = sorted(self.experiments, key=lambda each: each.kind, reverse=True)
@@ -167,15 +169,15 @@ class StoredResults:
             try:
                 commands.append(repeat.of_experiment(experiment))
             except (LmcError, KeyError) as error:
-                notes.append(f"{experiment.name}: no command can be told ({error})")
-        for folder, record in repeat.jobs_of(self.chosen.outputs, self.names):
+                notes.append(f"{experiment.name}: the command cannot be reconstructed ({error})")
+        for folder, record in repeat.jobs_of(Store(self.chosen.outputs), self.names):
             commands.append(repeat.of_job(folder, record))
-        for folder, record in named:
-            line, exact = repeat.of_reproduce(folder, record)
+        for folder, reproduced in named:
+            line, exact = repeat.of_reproduce(reproduced)
             commands.append(line)
             if not exact:
                 notes.append(f"{folder.name}: the experiment's definition has changed since it ran")
-        if any(each.settings().get("start") for each in self.experiments):
+        if any(_is_started(each) for each in self.experiments):
             notes.append("Runs that start from others (start=) need these first.")
         return list(dict.fromkeys(commands)), notes
 
@@ -193,6 +195,11 @@ class StoredResults:
         for name, part in self.runs.groupby("experiment", sort=False):
             rows.append({"experiment": name, "runs": statuses(part), "verdict": verdict.get(str(name), "-")})
         return pd.DataFrame(rows)
+
+
+def _is_started(experiment: Experiment) -> bool:
+    record = experiment.record()
+    return isinstance(record, Train) and record.start is not None
 
 
 def _count(number: int, what: str) -> str:

@@ -9,16 +9,21 @@ from typing import Any
 
 from lmc.core.errors import SettingError
 from lmc.core.tables import frame
+from lmc.data import LOCATION
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.carrying_out import train, training_time
 from lmc.jobs.planning.plan import Plan, make_plan
 from lmc.jobs.protocol.experiments import cases, merged, names, read, resize
 from lmc.jobs.protocol.machine import readable_time
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Reproduce, Train, compose, outputs_folder, seed_list
+from lmc.jobs.protocol.settings import Reproduce, Train, compose, seed_list
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.claims import Claim
 from lmc.store.files import check_writable
-from lmc.store.identity import fingerprint
+from lmc.store.identity import identify
+from lmc.store.provenance import provenance
+from lmc.store.records import Record
+from lmc.store.records import Reproduce as Reproduced
 from lmc.summaries import studies as words
 
 
@@ -50,15 +55,19 @@ class Study:
         listed = {case: merged(definition["runs"], own) for case, own in cases(definition).items()}
         first = {case: _plan(settings, own) for case, own in listed.items() if "start" not in own}
         dependent = {case: own for case, own in listed.items() if "start" in own}
-        digest = fingerprint(definition)
-        folder = Path(outputs_folder(settings.outputs)) / "reproduce" / f"{name}-{settings.size}-{digest}"
+        folder = study_folder(settings, name, definition)
         check_writable(folder)
         return cls(name, settings, definition, claims, first, dependent, folder)
 
     @property
-    def record(self) -> dict[str, Any]:
-        """The settings that are kept beside the results."""
-        return {"command": "reproduce", "experiment": self.name, **self.definition}
+    def record(self) -> Reproduced:
+        """What is kept beside the results."""
+        return Reproduced(
+            experiment=self.name,
+            size=self.settings.size,
+            definition=dict(self.definition),
+            provenance=provenance(),
+        )
 
     def announce(self, talk: Talk) -> None:
         """Say what remains to be trained, and how long a few steps of it say that it takes."""
@@ -94,6 +103,35 @@ class Study:
 def _plan(settings: Reproduce, case: Mapping[str, Any]) -> Plan:
     common = {key: getattr(settings, key) for key in ("outputs", "device", "threads", "force")}
     return make_plan(compose(Train, {**case, **common}))
+
+
+def study_folder(settings: Reproduce, name: str, definition: dict[str, Any]) -> Path:
+    """``outputs/reproduce/<name>-<size>-<hash>``; a definition is its own identity, wherever its data lie."""
+    identity = identify(_without_place(definition))
+
+    def same(stored: Record) -> bool:
+        return (
+            isinstance(stored, Reproduced)
+            and (stored.experiment, stored.size) == (name, settings.size)
+            and _without_place(stored.definition) == identity.content
+        )
+
+    store = store_of(settings)
+    return store.job("reproduce", store.name("reproduce", f"{name}-{settings.size}", identity, same))
+
+
+def _without_place(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition without where the data of its runs lie."""
+    left_out = {f"data.{key}" for key in LOCATION}
+    found: dict[str, Any] = {}
+    for key, value in definition.items():
+        if key in left_out:
+            continue
+        if isinstance(value, Mapping):
+            inner = {each: item for each, item in value.items() if key != "data" or each not in LOCATION}
+            value = _without_place(inner)
+        found[key] = value
+    return found
 
 
 def listing(settings: Reproduce) -> Outcome:
