@@ -46,7 +46,7 @@ def run(settings: Merge, talk: Talk) -> Outcome:
         for opened in group
     ]
     _check(runs, settings.mixed)
-    experiment, record = _identify(settings, runs, matcher.choice, merger)
+    experiment, record = merged_as(settings, runs, matcher.choice, merger)
     target = experiment.run(0)
     if target.status() == "done" and not settings.force:
         talk.say(f"{experiment.name} is already stored; force=true merges again")
@@ -98,7 +98,7 @@ def _check(runs: Sequence[Opened], mixed: bool) -> None:
     raise_together(faults)
 
 
-def _identify(
+def merged_as(
     settings: Merge, runs: Sequence[Opened], matcher: Choice, merger: Choice
 ) -> tuple[Experiment, records.Merge]:
     """The merged experiment: named after its parents, the method and the matcher."""

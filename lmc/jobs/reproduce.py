@@ -42,7 +42,7 @@ def run(settings: Reproduce, talk: Talk) -> Outcome:
         for case, own in wanted.items()
         if "start" not in own
     }
-    folder = _folder(settings, name, definition)
+    folder = study_folder(settings, name, definition)
     check_writable(folder)
     _announce(name, definition, len(wanted), plans, talk)
     train(list(plans.values()), talk)
@@ -72,7 +72,7 @@ def run(settings: Reproduce, talk: Talk) -> Outcome:
     )
 
 
-def _folder(settings: Reproduce, name: str, definition: dict[str, Any]) -> Path:
+def study_folder(settings: Reproduce, name: str, definition: dict[str, Any]) -> Path:
     """``outputs/reproduce/<name>-<size>-<hash>``; a definition is its own identity, wherever its data lie."""
     identity = identify(_without_place(definition))
 
