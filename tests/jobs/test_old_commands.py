@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lmc.store.identity import stem_of
+
 from .old_outputs import (
     JOBS,
     MERGED,
@@ -25,6 +27,13 @@ from .old_outputs import (
     told,
     tolerance,
 )
+
+PREDICTED = "-neurons4"
+
+
+def readable(job: str) -> str:
+    """A folder's name without the hash; an old prediction's lacks what was predicted with."""
+    return f"{stem_of(job)}{PREDICTED if job.startswith('predict/') else ''}"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,7 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_done_again_finds_the_same(again: Path, job: str):
-    (new,) = again.glob(f"{job[:-8]}{'?' * 8}")
+    (new,) = again.glob(f"{readable(job)}-{'?' * 8}")
     assert sorted(path.name for path in new.glob("*.parquet")) == sorted(
         path.name for path in (OLD / job).glob("*.parquet")
     )
@@ -59,9 +68,19 @@ def test_a_job_done_again_finds_the_same(again: Path, job: str):
         assert all(torch.equal(moves[key], before[key]) for key in before)
 
 
-def test_jobs_and_merges_done_again_keep_their_names(again: Path):
-    """Else a new result lies beside the old one and contradicts it."""
+def test_jobs_and_merges_made_anew_have_the_same_readable_names(again: Path):
+    """Their hashes changed once, when defaults were left out of them."""
     found = {path.parent.relative_to(again).as_posix() for path in again.glob("*/*/settings.yaml")}
+    made = sorted(stem_of(path) for path in found if not path.startswith("train/"))
+    assert made == sorted(map(readable, [*JOBS, *MERGED]))
+
+
+def test_jobs_and_merges_done_again_beside_the_old_ones_keep_their_names(tmp_path: Path):
+    """Else a new result lies beside the old one and contradicts it."""
+    mine = copied(tmp_path)
+    for words in told("match", "path", "merge", "check", "cost", "coherence", "dynamics", "reproduce"):
+        lmc(*words, "-q", outputs=mine)
+    found = {path.parent.relative_to(mine).as_posix() for path in mine.glob("*/*/settings.yaml")}
     assert {path for path in found if not path.startswith("train/")} == {*JOBS, *MERGED}
 
 

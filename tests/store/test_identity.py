@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmc.store.identity import HASH, differing, experiment_name, fingerprint, readable, stem_of
+from lmc.store.identity import (
+    HASH,
+    Chosen,
+    differing,
+    experiment_name,
+    fingerprint,
+    hash_of,
+    identify,
+    readable,
+    stem_of,
+)
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3),
@@ -89,3 +99,55 @@ def test_only_what_differs_from_the_defaults():
     defaults = {"scale": 1.0, "num_fixed": None}
     assert differing({"scale": 1, "num_fixed": None}, defaults) == {}
     assert differing({"num_fixed": 3, "scale": 1.0, "new": 0}, defaults) == {"num_fixed": 3, "new": 0}
+
+
+KEYS = st.text("abcd", min_size=1, max_size=3)
+SETTINGS = st.dictionaries(KEYS, st.integers(-3, 3), max_size=4)
+
+
+def _identity(settings, defaults, plain=None, usual=None):
+    """Of a builder with these defaults, as ``Choice.bind`` completes its settings."""
+    complete = {**defaults, **settings}
+    chosen = Chosen("builder", differing(complete, defaults), "usual")
+    return identify({"runs": ["e/0/1"]}, {"match": chosen}, {**(usual or {}), **(plain or {})}, usual)
+
+
+@given(SETTINGS, SETTINGS, st.text("xyz", min_size=1, max_size=3), st.integers())
+def test_a_keyword_added_with_a_default_renames_nothing(settings, defaults, key, value):
+    before = _identity(settings, defaults)
+    assert _identity(settings, {**defaults, key: value}) == before
+    assert _identity({}, {}, settings, {**settings, **defaults, key: value}) == _identity(
+        {}, {}, settings, {**settings, **defaults}
+    )
+
+
+@given(SETTINGS, SETTINGS, SETTINGS, SETTINGS)
+def test_typing_a_default_or_another_order_renames_nothing(settings, defaults, plain, usual):
+    identity = _identity(settings, defaults, plain, usual)
+    assert _identity({**defaults, **settings}, defaults, {**usual, **plain}, usual) == identity
+    turned = [dict(reversed(each.items())) for each in (settings, defaults, plain, usual)]
+    assert _identity(*turned).digest == identity.digest
+
+
+@given(SETTINGS, SETTINGS, KEYS, st.sampled_from(["group", "plain", "facts", "name"]))
+def test_any_changed_value_is_another_thing(settings, defaults, key, where):
+    identity = _identity(settings, defaults, settings, defaults)
+    value = {**defaults, **settings}.get(key, 0) + 1
+    if where == "group":
+        other = _identity({**settings, key: value}, defaults, settings, defaults)
+    elif where == "plain":
+        other = _identity(settings, defaults, {**settings, key: value}, defaults)
+    elif where == "facts":
+        other = identify({**identity.content, "runs": ["e/1/1"]})
+    else:
+        chosen = Chosen("other", differing(settings, defaults), "usual")
+        other = identify({"runs": ["e/0/1"]}, {"match": chosen}, {**defaults, **settings}, defaults)
+    assert other.digest != identity.digest
+    assert other.name("stem") != identity.name("stem")
+
+
+@given(st.text("ab-", max_size=9))
+def test_hash_and_readable_part_make_up_a_name(stem):
+    name = f"{stem}-0123abcd"
+    assert (stem_of(name), hash_of(name)) == (stem, "0123abcd")
+    assert hash_of(stem) == ""
