@@ -46,7 +46,7 @@ def _completions(command: str, before: list[str], incomplete: str) -> list[str]:
 
 def references(before: list[str]) -> list[str]:
     """Stored experiments and runs, as they are written in a command."""
-    from lmc.jobs.protocol.settings import outputs_folder
+    from lmc.jobs.protocol.composing import outputs_folder
 
     given = [word.partition("=")[2] for word in before if word.startswith("outputs=")]
     outputs = outputs_folder(given[-1] if given else None)
@@ -102,7 +102,7 @@ def _keys(command: str, before: list[str], incomplete: str) -> list[str]:
 
 
 def _values(command: str, before: list[str], incomplete: str) -> list[str]:
-    from lmc.jobs.protocol.settings import COMMANDS
+    from lmc.jobs.protocol.commands import COMMANDS
 
     from .compose import hydra_for
     from .help import choices
@@ -113,14 +113,14 @@ def _values(command: str, before: list[str], incomplete: str) -> list[str]:
     if chosen.get(key) or key.startswith("hydra/"):
         values = choices(hydra_for(command), key)
     else:
-        values = _allowed(COMMANDS[command], key) or _present(command, before, key)
+        values = _allowed(COMMANDS[command].settings, key) or _present(command, before, key)
     done = incomplete[: max(incomplete.rfind(","), incomplete.find("=")) + 1]
     return [word for word in (f"{done}{value}" for value in values) if word.startswith(incomplete)]
 
 
 def _allowed(command: type, key: str) -> list[str]:
     """The words that a key of the command's own takes, if its type lists them."""
-    from lmc.jobs.protocol.settings import Training
+    from lmc.jobs.protocol.commands.shared import Training
 
     owner = Training if key.startswith("training.") else command
     hint = typing.get_type_hints(owner).get(key.removeprefix("training."))

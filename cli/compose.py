@@ -24,7 +24,7 @@ def hydra_for(command: str) -> Hydra:
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
 
-    from lmc.jobs.protocol.settings import COMMANDS
+    from lmc.jobs.protocol.commands import COMMANDS
 
     from .schema import defaults_list, schema_of
 

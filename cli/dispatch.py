@@ -56,7 +56,7 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
     Raises:
         SettingError: a word that is neither reference nor override.
     """
-    from lmc.jobs.protocol.settings import COMMANDS
+    from lmc.jobs.protocol.commands import COMMANDS
 
     from .schema import defaults_of, groups_of
 
@@ -76,7 +76,9 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
         texts.append(f"references={tokens.quoted_list(words.references)}")
     if request.config_dir is not None:
         texts.append(f"hydra.searchpath={_search_path(request.config_dir)}")
-    parsed, faults = grammar.parse(texts, grammar.text_keys(COMMANDS[request.command], chosen), request.sweep)
+    parsed, faults = grammar.parse(
+        texts, grammar.text_keys(COMMANDS[request.command].settings, chosen), request.sweep
+    )
     missing = {str(override.input_line): _unreachable(override) for override in parsed}
     reachable = [override for override in parsed if not missing[str(override.input_line)]]
     return reachable, faults + [fault for found in missing.values() for fault in found]
@@ -84,10 +86,10 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
 
 def _with_experiment(request: Request, overrides: list[str]) -> list[str]:
     """The overrides with ``experiment=NAME/CASE`` written out beneath the others."""
-    from lmc.jobs import PUBLISHED
+    from lmc.jobs.protocol.commands import COMMANDS
 
     named = [text for text in overrides if tokens.key_of(text) == "experiment"]
-    if not named or request.command not in PUBLISHED:
+    if not named or not COMMANDS[request.command].published:
         return overrides
     from lmc.jobs.protocol.experiments import as_overrides
 

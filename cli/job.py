@@ -45,6 +45,6 @@ def perform(command: str, config: DictConfig, *, quiet: bool, bars: bool) -> Out
 
 def outputs_of(setting: str | None) -> str:
     """The outputs folder as an absolute path, so that no job depends on where it runs."""
-    from lmc.jobs.protocol.settings import outputs_folder
+    from lmc.jobs.protocol.composing import outputs_folder
 
     return os.path.abspath(os.path.expanduser(outputs_folder(setting)))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmc.jobs.protocol.settings import COMMANDS, groups, plain_defaults
+from lmc.jobs.protocol.commands import COMMANDS
+from lmc.jobs.protocol.composing import groups, plain_defaults
 
 
 def defaults_of(command: str) -> dict[str, Any]:
     """Every key that is not a group, with its default."""
-    return plain_defaults(COMMANDS[command])
+    return plain_defaults(COMMANDS[command].settings)
 
 
 def groups_of(command: str) -> dict[str, str | None]:
     """The groups with their default choice; None for an open one, which has no choices and takes any key."""
     plain = defaults_of(command)
-    return {group: default for group, default in groups(COMMANDS[command]).items() if group not in plain}
+    return {
+        group: default for group, default in groups(COMMANDS[command].settings).items() if group not in plain
+    }
 
 
 def schema_of(command: str) -> dict[str, Any]:

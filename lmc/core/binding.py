@@ -6,6 +6,7 @@ setting is declared twice.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -108,7 +109,8 @@ def bind(
 @lru_cache(maxsize=256)
 def _declared(builder: Builder) -> dict[str, inspect.Parameter]:
     """The named parameters of a signature, with their types as annotations."""
-    target = builder.__init__ if inspect.isclass(builder) else builder  # type: ignore[misc]
+    fields = dataclasses.is_dataclass(builder)  # inherited ones are annotated in their own modules
+    target = builder.__init__ if inspect.isclass(builder) and not fields else builder  # type: ignore[misc]
     hints = typing.get_type_hints(target, include_extras=True)
     variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     return {

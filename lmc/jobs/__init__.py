@@ -7,13 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lmc.jobs.protocol.commands.shared import Common
     from lmc.jobs.protocol.outcome import Outcome
-    from lmc.jobs.protocol.settings import Common
     from lmc.jobs.protocol.talk import Talk
-
-MODULES = {"import": "import_"}
-PUBLISHED = ("train", "predict")
-"""Commands that take ``experiment=NAME/CASE``: the settings of a published case, beneath the given ones."""
 
 
 def checked(command: str, given: Mapping[str, Any]) -> Common:
@@ -23,28 +19,25 @@ def checked(command: str, given: Mapping[str, Any]) -> Common:
         SettingError: all faults, together.
     """
     from lmc.jobs.protocol import choices
-    from lmc.jobs.protocol.settings import COMMANDS, compose, unfold
+    from lmc.jobs.protocol.commands import COMMANDS
+    from lmc.jobs.protocol.composing import compose
+    from lmc.jobs.protocol.experiments import above_published
 
-    if command in PUBLISHED and given.get("experiment"):
-        from lmc.jobs.protocol.experiments import merged, published
-
-        own = unfold({key: value for key, value in given.items() if key != "experiment"})
-        base = published(str(given["experiment"]))
-        chosen = {
-            key: value if isinstance(value, Mapping) else {"name": value}
-            for key, value in own.items()
-            if isinstance(base.get(key), Mapping)
-        }
-        kept = {key: value for key, value in base.items() if "name" not in chosen.get(key, {})}
-        given = merged(kept, {**own, **chosen})
-    return compose(COMMANDS[command], given, choices.faults)
+    entry = COMMANDS[command]
+    if entry.published and given.get("experiment"):
+        given = above_published(given)
+    settings: Common = compose(
+        entry.settings, given, lambda groups: [*choices.faults(groups), *choices.named(entry.choices, given)]
+    )
+    return settings
 
 
 def run(command: str, given: Mapping[str, Any], talk: Talk | None = None) -> Outcome:
     """Check the settings of ``command`` and carry it out; nothing is written if a setting is wrong."""
+    from lmc.jobs.protocol.commands import COMMANDS
     from lmc.jobs.protocol.talk import Silent
 
     settings = checked(command, given)
-    job = import_module(f"lmc.jobs.{MODULES.get(command, command)}")
+    job = import_module(f"lmc.jobs.{COMMANDS[command].module or command}")
     outcome: Outcome = job.run(settings, talk or Silent())
     return outcome

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import run_table
+from lmc.jobs.protocol.commands.reading import List
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import List
 from lmc.jobs.protocol.talk import Talk
 from lmc.summaries import runs as words
 

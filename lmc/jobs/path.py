@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lmc.core.names import unknown
 from lmc.jobs.aligning.lineup import line_up
 from lmc.jobs.aligning.matcher import Matcher, unaligned_and
 from lmc.jobs.aligning.pair import each_aligned
@@ -10,8 +9,8 @@ from lmc.jobs.measuring.gaps import Gap
 from lmc.jobs.measuring.pairwise import PairMeasure, measure_pairs
 from lmc.jobs.measuring.paths import PATHS
 from lmc.jobs.opening.job import open_pairs
+from lmc.jobs.protocol.commands.pairwise import Path
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Path
 from lmc.jobs.protocol.talk import Talk
 
 
@@ -38,8 +37,6 @@ def run(settings: Path, talk: Talk) -> Outcome:
 
 def _measures(settings: Path) -> list[PairMeasure]:
     """The path that is asked for, and the gap."""
-    if settings.kind not in PATHS:
-        raise unknown("kind", settings.kind, PATHS)
     measures = [PATHS[settings.kind](settings)]
     if settings.gap:
         measures.append(Gap(settings.alphas, settings.split, settings.layers, settings.restatistics))

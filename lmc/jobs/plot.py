@@ -9,8 +9,9 @@ from lmc.core.names import unknown
 from lmc.core.tables import MADE_BY, frame
 from lmc.figures import FIGURES
 from lmc.figures.writing import SUFFIXES, save
+from lmc.jobs.protocol.commands.reading import Plot
+from lmc.jobs.protocol.composing import outputs_folder
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Plot, outputs_folder
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.selection import Chosen, drawn, drawn_rows, for_figure, where_faults
 from lmc.store.files import check_file

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from lmc.core.errors import RunReferenceError
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import run_table
+from lmc.jobs.protocol.commands.reading import Remove
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Remove
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.dependents import dependents
 from lmc.store.experiments import Run

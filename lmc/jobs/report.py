@@ -6,8 +6,9 @@ from pathlib import Path
 
 from lmc.core.errors import RunReferenceError
 from lmc.figures.report import write
+from lmc.jobs.protocol.commands.reading import Report
+from lmc.jobs.protocol.composing import outputs_folder
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Report, outputs_folder
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.page import StoredResults
 from lmc.jobs.reporting.selection import Chosen

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lmc.figures.writing import save
 from lmc.jobs.planning.carrying_out import train
+from lmc.jobs.protocol.commands.making import Reproduce
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Reproduce
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies import MEASURES
 from lmc.jobs.studies.claims import claim_table, measure_table

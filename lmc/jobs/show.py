@@ -9,8 +9,8 @@ from lmc.core.errors import RunReferenceError
 from lmc.core.tables import frame
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import run_row
+from lmc.jobs.protocol.commands.reading import Show
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Show
 from lmc.jobs.protocol.talk import Talk
 from lmc.store.references import Selection, flatten
 from lmc.summaries import Summary

@@ -8,8 +8,9 @@ from lmc.core.errors import SettingError
 from lmc.core.names import unknown
 from lmc.core.tables import MADE_BY
 from lmc.core.tabulation import Tabulated, tabulate
+from lmc.jobs.protocol.commands.reading import Table
+from lmc.jobs.protocol.composing import outputs_folder
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Table, outputs_folder
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.narrowing import narrowing
 from lmc.jobs.reporting.selection import named_experiments, short_names

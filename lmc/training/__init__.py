@@ -1,6 +1,7 @@
 """Training: one loop, optimisers, schedules, and networks as what is trained."""
 
-from lmc.training.loop import Batch, Epoch, Fit, Position, Recipe, batch_bounds
+from lmc.core.recipe import Recipe
+from lmc.training.loop import Batch, Epoch, Fit, Position, batch_bounds
 from lmc.training.networks import Trainee, batch_loss, orders
 
 __all__ = ["Batch", "Epoch", "Fit", "Position", "Recipe", "Trainee", "batch_bounds", "batch_loss", "orders"]

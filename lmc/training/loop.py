@@ -14,26 +14,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lmc.core.recipe import Recipe
 from lmc.training.optimisers import OPTIMISERS, Decay, clip
 from lmc.training.schedules import SCHEDULES, Moment
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; published numbers arrive from the configuration."""
-
-    epochs: int
-    batch_size: int
-    optimiser: str = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    nesterov: bool = False
-    schedule: str = "constant"
-    warmup: int = 0
-    warmup_factor: float = 1.0
-    clip: float | None = None
-    decay_bias: bool = True
 
 
 @dataclass(frozen=True)

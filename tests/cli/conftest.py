@@ -15,7 +15,8 @@ import pytest
 
 import lmc.jobs
 from lmc.cli.main import app
-from lmc.jobs.protocol.settings import COMMANDS, compose
+from lmc.jobs.protocol.commands import COMMANDS
+from lmc.jobs.protocol.composing import compose
 
 FAKE = Path(__file__).parent / "fake"
 
@@ -56,7 +57,7 @@ def lmc_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         given: list[tuple[str, dict[str, Any]]] = []
 
         def record(command: str, settings: dict[str, Any], talk: Any = None) -> Any:
-            compose(COMMANDS[command], settings)
+            compose(COMMANDS[command].settings, settings)
             given.append((command, settings))
             return fake.run(command, settings, talk)
 

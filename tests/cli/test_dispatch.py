@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lmc.jobs.protocol.settings import COMMANDS, compose
+from lmc.jobs.protocol.commands import COMMANDS
+from lmc.jobs.protocol.composing import compose
 
 Run = Callable[..., object]
 
@@ -14,10 +15,10 @@ Run = Callable[..., object]
 def test_without_a_word_every_command_gets_its_defaults(lmc_run: Run, tmp_path: Path, command: str) -> None:
     result = lmc_run(command)
     assert result.code == 0, result.err
-    composed = compose(COMMANDS[command], result.settings)
+    composed = compose(COMMANDS[command].settings, result.settings)
     assert composed.outputs == str(tmp_path / "outputs")
     for group in ("model", "variant", "match", "merge"):
-        default = getattr(COMMANDS[command](), group, {})
+        default = getattr(COMMANDS[command].settings(), group, {})
         assert {**getattr(composed, group, {}), **default} == getattr(composed, group, {})
 
 

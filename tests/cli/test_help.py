@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from lmc.cli.complete import _joined
-from lmc.jobs.protocol import commands
-from lmc.jobs.protocol.settings import COMMANDS
+from lmc.jobs.protocol.commands import COMMANDS
 
 Run = Callable[..., object]
 
@@ -79,7 +78,3 @@ def test_bash_splits_words_at_equal_signs() -> None:
     assert _joined(["lmc", "train", "variant", "=", "s"], 4) == (["lmc", "train", "variant=s"], 2)
     assert _joined(["lmc", "train", "variant", "="], 3) == (["lmc", "train", "variant="], 2)
     assert _joined(["lmc", "train", "variant", "=", "w", ""], 5) == (["lmc", "train", "variant=w", ""], 3)
-
-
-def test_every_command_line_entry_has_settings_in_the_same_order() -> None:
-    assert list(commands.COMMANDS) == list(COMMANDS)

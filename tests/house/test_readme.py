@@ -19,7 +19,7 @@ import pytest
 import lmc.data
 from lmc.cli.main import app
 from lmc.jobs.opening import data as loading
-from lmc.jobs.protocol.settings import COMMANDS
+from lmc.jobs.protocol.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- not run: .+? -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

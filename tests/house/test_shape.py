@@ -30,7 +30,7 @@ def tree(shape: ModuleType, root: Path) -> Any:
 
 
 def test_the_commands_are_found(tree: Any):
-    from lmc.jobs.protocol.settings import COMMANDS
+    from lmc.jobs.protocol.commands import COMMANDS
 
     assert len(tree.commands) == len(COMMANDS)
 

@@ -11,17 +11,19 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from lmc import api
+from lmc.jobs.measuring.predictions import prediction_identity
 from lmc.jobs.merge import merged_as
 from lmc.jobs.opening.folders import job_folder, pair_folder
 from lmc.jobs.opening.pairs import PairSet, pair_sets
 from lmc.jobs.opening.runs import Opened, open_runs
 from lmc.jobs.opening.unnamed import UNNAMED, unnamed
 from lmc.jobs.planning.plan import make_plan, untrained
-from lmc.jobs.predict import prediction_identity
 from lmc.jobs.protocol.choices import Choice
+from lmc.jobs.protocol.commands import COMMANDS
+from lmc.jobs.protocol.commands.shared import Training
+from lmc.jobs.protocol.composing import compose
 from lmc.jobs.protocol.experiments import read, resize
-from lmc.jobs.protocol.outcome import Silent
-from lmc.jobs.protocol.settings import COMMANDS, Training, compose
+from lmc.jobs.protocol.talk import Silent
 from lmc.jobs.reproduce import study_folder
 from lmc.store import records
 from lmc.store.experiments import Run
@@ -126,12 +128,14 @@ RUNS = _opened("e-11111111", 0, 1)
 def _name(command: str, **settings: Any) -> str:
     """The folder's name of what a command would store of the same runs."""
     if command in ("train", "import", "predict"):
-        asked = compose(COMMANDS[command], {**settings, "outputs": settings.get("outputs", str(OLD))})
+        asked = compose(
+            COMMANDS[command].settings, {**settings, "outputs": settings.get("outputs", str(OLD))}
+        )
         if command == "train":
             return make_plan(asked).experiment.name  # type: ignore[arg-type]
         plan = untrained(asked, getattr(asked, "seeds", 1))
         return plan.experiment.name if command == "import" else prediction_identity(asked, plan).name("e")  # type: ignore[arg-type]
-    asked = compose(COMMANDS[command], settings)
+    asked = compose(COMMANDS[command].settings, settings)
     if command == "reproduce":
         return study_folder(asked, "digits", resize(read("digits"), asked)).name  # type: ignore[arg-type]
     if command == "merge":
@@ -146,13 +150,13 @@ def _name(command: str, **settings: Any) -> str:
 def test_every_command_is_spoken_of() -> None:
     assert CHANGED.keys() | STORES_NOTHING == COMMANDS.keys()
     for command in STORES_NOTHING:
-        assert COMMANDS[command] not in UNNAMED
+        assert COMMANDS[command].settings not in UNNAMED
 
 
 @pytest.mark.parametrize("command", CHANGED)
 def test_every_setting_is_in_the_identity_or_on_the_list_of_those_that_change_no_number(command: str) -> None:
-    fields = {field.name for field in dataclasses.fields(COMMANDS[command])}
-    left_out = unnamed(COMMANDS[command])
+    fields = {field.name for field in dataclasses.fields(COMMANDS[command].settings)}
+    left_out = unnamed(COMMANDS[command].settings)
     assert fields == CHANGED[command].keys() | left_out.keys()
     assert not CHANGED[command].keys() & left_out.keys()
     assert all(left_out.values())
@@ -168,7 +172,7 @@ def test_settings_on_the_list_name_nothing(command: str, tmp_path: Path) -> None
     others = {"outputs": str(tmp_path), "device": "cpu", "threads": 1, "references": ["x"], "trust": True}
     assert _name(command, **others) == plain
     assert _name(command, data={"path": "/somewhere"}) == plain
-    if "mixed" in unnamed(COMMANDS[command]):
+    if "mixed" in unnamed(COMMANDS[command].settings):
         assert _name(command, mixed=True) == plain
 
 
@@ -221,7 +225,7 @@ def test_an_imports_name_is_pinned_wherever_its_files_lie(outputs: Path, tmp_pat
 
 
 def test_pairs_in_another_order_are_another_job_and_other_words_for_them_the_same() -> None:
-    asked, a, b = COMMANDS["match"](), _opened("a-11111111", 0, 1, 2, 3), _opened("b-22222222", 0, 1)
+    asked, a, b = COMMANDS["match"].settings(), _opened("a-11111111", 0, 1, 2, 3), _opened("b-22222222", 0, 1)
     name = lambda *sets: pair_folder("match", asked, sets)[0].name  # noqa: E731
     assert name(_set(a[:2], (0, 1))) != name(_set(a[:2], (1, 0)))
     assert name(_set(a[:2], (0, 1))) == name(_set(a[:3], (0, 1)))
@@ -278,7 +282,7 @@ def test_a_merge_that_is_not_among_the_old_ones_has_a_name_of_its_own(old: Path)
 )
 def test_an_old_job_keeps_its_name(old: Path, command: str, reference: str, settings: dict[str, Any]) -> None:
     before = {path.name for path in (old / command).iterdir()}
-    asked = compose(COMMANDS[command], {**settings, "references": [reference]})
+    asked = compose(COMMANDS[command].settings, {**settings, "references": [reference]})
     if command in ("cost", "coherence"):
         runs = [opened for group in open_runs(None, [reference]) for opened in group]
         folder, _ = job_folder(command, asked, runs)

@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from lmc import variants
 from lmc.models.stack import state_of, unstack
-from lmc.training import Recipe, batch_bounds, orders
+from lmc.training import batch_bounds, orders
 
 VARIANTS = [
     None,
@@ -134,8 +134,7 @@ def test_decay_pulls_every_weight_to_its_centre(start, warmup):
     assert {name for name in fit.leaves if name in fit.centres} == {f"layers.{i}.weight" for i in range(3)}
 
 
-def test_recipe_defaults_decay_nothing(start):
-    assert Recipe(1, 2).weight_decay == 0
+def test_without_rate_and_decay_nothing_moves(start):
     training = start([0], ("syre", {}), weight_decay=0.0, learning_rate=0.0)
     before = training.trainee.states()["layers.0.weight"].clone()
     training.fit.run()

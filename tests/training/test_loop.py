@@ -234,7 +234,7 @@ def test_schedules_as_the_optimiser_sees_them(start):
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_no_schedule_goes_below_zero_or_above_the_base_rate_by_itself(start, name):
-    rates = _rates(start, schedule=name, warmup=9, epochs=3)
+    rates = _rates(start, schedule=name, warmup=9, epochs=3, warmup_factor=1.0)
     assert all(0 < rate <= 0.5 for rate in rates)
 
 
@@ -268,7 +268,7 @@ def test_the_loop_trains_any_tree():
         {"x": leaf},
         lambda batch: ((leaf[:, 0] - goal).square(), torch.zeros(3)),
         lambda epoch: torch.zeros(3, 4, dtype=torch.long),
-        Recipe(200, 4, "sgd", 0.1, momentum=0.0),
+        Recipe(200, 4, "sgd", 0.1, 0.0, momentum=0.0),
     )
     assert fit.position == Position(0, 0, fit.position.loss, fit.position.accuracy)
     assert fit.run()

@@ -26,8 +26,9 @@ from lmc.jobs.measuring.anisotropies import slot_anisotropy
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.identity import stem
 from lmc.jobs.planning.plan import Plan
+from lmc.jobs.protocol.commands.layerwise import Predict
+from lmc.jobs.protocol.composing import seed_list
 from lmc.jobs.protocol.machine import use_device
-from lmc.jobs.protocol.settings import Predict, seed_list
 from lmc.jobs.protocol.talk import Talk
 from lmc.models.stack import stack_states
 from lmc.store.identity import Identity, identify

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lmc.jobs.opening.runs import Opened
 from lmc.jobs.opening.unnamed import REPEATED, unnamed
 from lmc.jobs.protocol.choices import Choice, stored_choice
-from lmc.jobs.protocol.settings import Common, groups, outputs_folder
+from lmc.jobs.protocol.commands.shared import Common
+from lmc.jobs.protocol.composing import groups, outputs_folder
 from lmc.store.identity import Chosen, Identity, identify, stem_of
 from lmc.store.layout import Store
 from lmc.store.provenance import provenance

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lmc.core.errors import LmcError, raise_together
 from lmc.data import Dataset
 from lmc.jobs.opening.runs import Opened, check_comparable, open_runs, pairs_of
-from lmc.jobs.protocol.settings import Pairwise
+from lmc.jobs.protocol.commands.shared import Pairwise
 from lmc.jobs.protocol.talk import Talk
 
 

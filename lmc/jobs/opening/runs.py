@@ -16,7 +16,7 @@ from lmc.core import registry
 from lmc.core.errors import MismatchError, RunReferenceError, SettingError, StoredFileError
 from lmc.data import LOCATION, Dataset
 from lmc.jobs.opening.data import reload_data
-from lmc.jobs.protocol.settings import outputs_folder
+from lmc.jobs.protocol.composing import outputs_folder
 from lmc.models.stack import state_of
 from lmc.store.experiments import Run
 from lmc.store.records import Import, Made, RunInfo, Train

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from lmc.jobs.protocol.settings import (
-    Common,
-    Dynamics,
-    Import,
-    Layerwise,
-    Merge,
-    Pairwise,
-    Predict,
-    Reproduce,
-    Train,
-)
+from lmc.jobs.protocol.commands.layerwise import Predict
+from lmc.jobs.protocol.commands.making import Import, Merge, Reproduce, Train
+from lmc.jobs.protocol.commands.pairwise import Dynamics
+from lmc.jobs.protocol.commands.shared import Common, Layerwise, Pairwise
 
 _RUNS = "the runs that they stand for are in the identity"
 _PLACE = "only says where a stored run's data lie; the run's identity has their digest"

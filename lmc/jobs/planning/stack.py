@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from itertools import pairwise
 
@@ -15,7 +14,7 @@ from lmc.jobs.planning.journal import Journal
 from lmc.jobs.planning.members import Member
 from lmc.jobs.protocol.talk import Bar, Talk
 from lmc.models.stack import State, stack_states
-from lmc.training import Epoch, Fit, Recipe, Trainee, batch_loss, orders
+from lmc.training import Epoch, Fit, Trainee, batch_loss, orders
 
 
 class TrainingStack:
@@ -40,8 +39,7 @@ class TrainingStack:
     @cached_property
     def fit(self) -> Fit:
         """The training loop over the networks, standing where the members stand."""
-        data, training = self.plan.dataset, asdict(self.plan.training)
-        del training["checkpoints"]
+        data = self.plan.dataset
         seeds = [member.plan.order_seed(member.seed) for member in self.members]
         inputs, targets = data.train.inputs.to(self.device), data.train.targets.to(self.device)
         loss = batch_loss(
@@ -51,7 +49,7 @@ class TrainingStack:
             self.trainee.leaves,
             loss,
             orders(seeds, len(data.train)),
-            Recipe(**training),
+            self.plan.training,
             self.trainee.masks,
             self.trainee.centres,
         )

@@ -12,7 +12,8 @@ import yaml
 
 from lmc.core.errors import SettingError
 from lmc.core.registry import unknown
-from lmc.jobs.protocol.settings import Reproduce, unfold
+from lmc.jobs.protocol.commands.making import Reproduce
+from lmc.jobs.protocol.composing import unfold
 from lmc.store.identity import readable
 
 
@@ -92,6 +93,19 @@ def published(reference: str) -> dict[str, Any]:
         listed = ", ".join(f"{name}/{each}" for each in there)
         raise SettingError(f"experiment={reference}: no such case", f"there are: {listed}")
     return merged(definition["runs"], {key: value for key, value in there[case].items() if key != "start"})
+
+
+def above_published(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the published case that ``experiment`` names, with the other given ones over them."""
+    own = unfold({key: value for key, value in given.items() if key != "experiment"})
+    base = published(str(given["experiment"]))
+    chosen = {
+        key: value if isinstance(value, Mapping) else {"name": value}
+        for key, value in own.items()
+        if isinstance(base.get(key), Mapping)
+    }
+    kept = {key: value for key, value in base.items() if "name" not in chosen.get(key, {})}
+    return merged(kept, {**own, **chosen})
 
 
 def as_overrides(reference: str, given: Iterable[str]) -> list[str]:

@@ -14,7 +14,10 @@ from typing import Any
 from lmc.core.errors import LmcError, StoredFileError
 from lmc.core.registry import is_own_code
 from lmc.jobs.protocol import choices, experiments
-from lmc.jobs.protocol.settings import COMMANDS, Reproduce, Train, Training, groups
+from lmc.jobs.protocol.commands import COMMANDS
+from lmc.jobs.protocol.commands.making import Reproduce, Train
+from lmc.jobs.protocol.commands.shared import Training
+from lmc.jobs.protocol.composing import groups
 from lmc.store import records
 from lmc.store.experiments import Experiment, Run
 from lmc.store.identity import differing, stem_of
@@ -77,7 +80,7 @@ def of_job(folder: Path, record: records.Job) -> str:
     """The command over runs whose results a folder holds."""
     command = record.command
     words = [command, *_references(Store.around(folder), _in_order(folder, record), _is_mixed(record))]
-    usual = dataclasses.asdict(COMMANDS[command]())
+    usual = dataclasses.asdict(COMMANDS[command].settings())
     for key, value in record.settings.items():
         if key in _GROUPS and isinstance(value, Mapping):
             words += _group(key, value, command)
@@ -148,7 +151,7 @@ def _group(group: str, settings: Mapping[str, Any], command: str) -> list[str]:
         changed = differing(keys, choices.defaults(group, name))
     except LmcError:
         changed = keys
-    usual = groups(COMMANDS[command])[group]
+    usual = groups(COMMANDS[command].settings)[group]
     words = [f"{group}={name}"] if name != usual else []
     return words + _settings({key: value for key, value in changed.items() if value is not None}, f"{group}.")
 

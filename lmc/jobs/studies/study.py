@@ -13,10 +13,11 @@ from lmc.data import LOCATION
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.carrying_out import train, training_time
 from lmc.jobs.planning.plan import Plan, make_plan
+from lmc.jobs.protocol.commands.making import Reproduce, Train
+from lmc.jobs.protocol.composing import compose, seed_list
 from lmc.jobs.protocol.experiments import cases, merged, names, read, resize
 from lmc.jobs.protocol.machine import readable_time
 from lmc.jobs.protocol.outcome import Outcome
-from lmc.jobs.protocol.settings import Reproduce, Train, compose, seed_list
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.claims import Claim
 from lmc.store.files import check_writable

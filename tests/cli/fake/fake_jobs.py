@@ -13,11 +13,12 @@ def run(command: str, given: dict[str, Any], talk: Any = None) -> Any:
     import pandas as pd
 
     from lmc.core.errors import Interrupted, JobError
+    from lmc.jobs.protocol.commands import COMMANDS
+    from lmc.jobs.protocol.composing import compose
     from lmc.jobs.protocol.outcome import Outcome
-    from lmc.jobs.protocol.settings import COMMANDS, compose
     from lmc.summaries import Summary
 
-    settings = compose(COMMANDS[command], given)
+    settings = compose(COMMANDS[command].settings, given)
     variant = given.get("variant", {}).get("name", "standard")
     match os.environ.get("LMC_FAKE", ""):
         case "bug":

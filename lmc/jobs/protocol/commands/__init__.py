@@ -1,39 +1,32 @@
-"""Every command, declared once for the command line, in the order of a day's work."""
+"""Every command, declared once, in the order of a day's work."""
 
 from __future__ import annotations
 
-from lmc.jobs.protocol.commands.comparing import (
-    CHECK,
-    COHERENCE,
-    COST,
-    DYNAMICS,
-    MATCH,
-    PATH,
-    PREDICT,
-    SYMMETRY,
-)
 from lmc.jobs.protocol.commands.entry import Command
+from lmc.jobs.protocol.commands.layerwise import COHERENCE, COST, PREDICT, SYMMETRY
 from lmc.jobs.protocol.commands.making import IMPORT, MERGE, REPRODUCE, TRAIN
+from lmc.jobs.protocol.commands.pairwise import CHECK, DYNAMICS, MATCH, PATH
 from lmc.jobs.protocol.commands.reading import LIST, PLOT, REMOVE, REPORT, SHOW, TABLE
 
-_ALL = (
-    TRAIN,
-    IMPORT,
-    MATCH,
-    MERGE,
-    PATH,
-    CHECK,
-    COST,
-    COHERENCE,
-    DYNAMICS,
-    PREDICT,
-    SYMMETRY,
-    REPRODUCE,
-    LIST,
-    SHOW,
-    TABLE,
-    PLOT,
-    REPORT,
-    REMOVE,
-)
-COMMANDS: dict[str, Command] = {command.name: command for command in _ALL}
+__all__ = ["COMMANDS", "Command"]
+
+COMMANDS: dict[str, Command] = {
+    "train": TRAIN,
+    "import": IMPORT,
+    "match": MATCH,
+    "merge": MERGE,
+    "path": PATH,
+    "check": CHECK,
+    "cost": COST,
+    "coherence": COHERENCE,
+    "dynamics": DYNAMICS,
+    "predict": PREDICT,
+    "symmetry": SYMMETRY,
+    "reproduce": REPRODUCE,
+    "list": LIST,
+    "show": SHOW,
+    "table": TABLE,
+    "plot": PLOT,
+    "report": REPORT,
+    "remove": REMOVE,
+}

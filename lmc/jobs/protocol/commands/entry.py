@@ -1,31 +1,48 @@
-"""What the command line says of a command. No torch, Hydra, Typer or pydantic: ``lmc --help`` reads it."""
+"""A command, declared once: the command line, its settings and the Python API follow from it.
+
+No torch, Hydra, Typer or pydantic: ``lmc --help`` reads it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-Words = Literal["settings", "references", "files"]
+Words = Literal["settings", "references", "files", "kind", "experiment", "term"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command as a person meets it.
+    """One command.
 
     Attributes:
-        words: what it takes beside ``key=value``: nothing, references to stored runs, or files.
+        settings: the dataclass of what it can be told.
+        words: what it takes beside ``key=value``: nothing, references to stored runs, files, a kind of
+            table or figure and references, the name of an experiment, or a term.
         flags: its own options beside those of every command: dry_run, trust, listing, out.
         help: one line.
         text: what the line leaves out.
         examples: command lines, each with a remark.
+        main: the table that is printed as data, where it is always the same.
+        doc: what its function in the Python API does.
+        module: its file in ``lmc/jobs``, where that is not its name.
+        published: whether ``experiment=NAME/CASE`` lays a published case beneath the given settings.
+        choices: keys whose values are the names of a registry, ``module:attribute``.
     """
 
     name: str
+    settings: type[Any]
     help: str
     examples: str
+    doc: str
     words: Words = "references"
     flags: tuple[str, ...] = ()
     text: str = ""
+    main: str | None = None
+    module: str = ""
+    published: bool = False
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def page(self) -> str:

@@ -1,11 +1,25 @@
-"""Commands over what is stored."""
+"""Commands that read what is stored, and remove it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from lmc.jobs.protocol.commands.entry import Command
+from lmc.jobs.protocol.commands.shared import Common, Group
+
+
+@dataclass(frozen=True)
+class List(Common):
+    """Settings of ``lmc list``: references to restrict it to."""
+
+    references: list[str] = field(default_factory=list)
+
 
 LIST = Command(
     name="list",
+    settings=List,
+    main="run",
+    doc="The stored runs (table ``run``).",
     help="List stored runs.",
     examples="""\
 lmc list
@@ -13,16 +27,43 @@ lmc list 'digits-mlp-w*'
 lmc list -q | head -1                            a reference, for another command""",
 )
 
+
+@dataclass(frozen=True)
+class Show(Common):
+    """Settings of ``lmc show``."""
+
+    references: list[str] = field(default_factory=list)
+
+
 SHOW = Command(
     name="show",
+    settings=Show,
+    main="setting",
+    doc="A stored run's or experiment's settings, one row a key (table ``setting``).",
     help="Show the settings of an experiment or a run.",
     examples="""\
 lmc show digits-mlp-w
 lmc show digits-mlp-w/0 --format json""",
 )
 
+
+@dataclass(frozen=True)
+class Table(Common):
+    """Settings of ``lmc table KIND [REFERENCE ...]``; the first reference is the kind.
+
+    ``where``: values that a column must have (``where.split=test``). ``columns``: the quantities wanted;
+    null takes all.
+    """
+
+    references: list[str] = field(default_factory=list)
+    columns: str | list[str] | None = None
+    where: Group = field(default_factory=dict)
+
+
 TABLE = Command(
     name="table",
+    settings=Table,
+    doc="One kind of table, collected from every stored job that speaks of the references.",
     help="Collect one kind of table from all stored jobs.",
     text="""\
 Restricted to the jobs that speak of the references, if any are given.
@@ -36,8 +77,25 @@ lmc table neuron digits-mlp-w --format json
 lmc table barrier 'digits-*' --format latex columns=loss_barrier where.split=test""",
 )
 
+
+@dataclass(frozen=True)
+class Plot(Common):
+    """Settings of ``lmc plot KIND [REFERENCE ...]``; the first reference is the kind.
+
+    ``out``: the file, which ends in .pdf, .png or .svg; null is KIND.png. ``where``: values that a column
+    must have (``where.match=none``).
+    """
+
+    references: list[str] = field(default_factory=list)
+    out: str | None = None
+    where: Group = field(default_factory=dict)
+
+
 PLOT = Command(
     name="plot",
+    settings=Plot,
+    main="figure",
+    doc="Draw stored tables of several experiments into ``out``; what it shows (table ``figure``).",
     help="Draw stored tables of several experiments together.",
     flags=("out",),
     text="""\
@@ -49,8 +107,20 @@ lmc plot barrier 'digits-*' -o barriers.svg      every pair, as it is and aligne
 lmc plot history 'digits-*' where.split=train""",
 )
 
+
+@dataclass(frozen=True)
+class Report(Common):
+    """Settings of ``lmc report``: references to restrict it to. ``out``: the HTML file."""
+
+    references: list[str] = field(default_factory=list)
+    out: str = "report.html"
+
+
 REPORT = Command(
     name="report",
+    settings=Report,
+    main="run",
+    doc="Write one HTML page, ``out``, about the references' runs; these runs (table ``run``).",
     help="Write everything stored about runs as one HTML page.",
     flags=("out",),
     text="""\
@@ -61,8 +131,20 @@ lmc report 'digits-*' -o report.html
 lmc report -o all.html""",
 )
 
+
+@dataclass(frozen=True)
+class Remove(Common):
+    """Settings of ``lmc remove``."""
+
+    references: list[str] = field(default_factory=list)
+    dry_run: bool = False
+
+
 REMOVE = Command(
     name="remove",
+    settings=Remove,
+    main="run",
+    doc="Delete runs (table ``run``: what was deleted).",
     help="Delete runs. Tables and merged runs made from them stay, and are listed.",
     flags=("dry_run",),
     examples="""\

@@ -1,0 +1,108 @@
+"""Settings of a command from what a person gives: nested, complete, checked, all faults together."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from lmc.core.binding import bind
+from lmc.core.errors import LmcError, SettingError, raise_together
+from lmc.jobs.protocol.commands.making import Train
+from lmc.jobs.protocol.commands.shared import Common, Training
+
+Settings = TypeVar("Settings", bound=Common)
+
+
+def groups(command: type[Common]) -> dict[str, str | None]:
+    """The command's groups and the default choice of each (None: open, nothing is chosen)."""
+    made = dataclasses.asdict(command())
+    return {key: value.get("name") for key, value in made.items() if isinstance(value, dict)}
+
+
+def plain_defaults(command: type[Common]) -> dict[str, Any]:
+    """Every key that is not a group, with its default; ``training`` with its own keys."""
+    chosen = groups(command)
+    made = dataclasses.asdict(command())
+    values = {key: value for key, value in made.items() if key not in chosen}
+    if command is Train:
+        values["training"] = dataclasses.asdict(Training())
+    return values
+
+
+def compose(
+    command: type[Settings],
+    given: Mapping[str, Any],
+    check: Callable[[Mapping[str, Any]], list[LmcError]] = lambda groups: [],
+) -> Settings:
+    """Checked settings of a command from a nested mapping.
+
+    A group may be its choice's name alone, or a mapping; a key may be dotted (``"variant.scale"``).
+
+    Args:
+        check: gives the faults of the groups, to be reported beside those of the command's own keys.
+
+    Raises:
+        SettingError: all faults, together.
+    """
+    nested = unfold(given)
+    chosen = groups(command)
+    faults: list[LmcError] = []
+    for key, default in chosen.items():
+        value = nested.get(key)
+        if isinstance(value, str):
+            nested[key] = {"name": value}
+        elif isinstance(value, Mapping):
+            nested[key] = {**({"name": default} if default else {}), **value}
+        elif value is not None or key in nested:
+            faults.append(
+                SettingError(f"{key}={value}: expected the name of a choice", f"e.g. {key}={default}")
+            )
+            del nested[key]
+    bound: dict[str, Any] = {}
+    try:
+        bound = bind(command, nested)
+    except LmcError as error:
+        faults.extend(SettingError(line) for line in str(error).splitlines())
+    faults += check({key: nested[key] for key in chosen if key in nested})
+    raise_together(faults)
+    return command(**bound)
+
+
+def seed_list(seeds: int | list[int], key: str = "seeds") -> list[int]:
+    """A count n means 0 .. n-1; a list stands for itself.
+
+    Raises:
+        SettingError: no seed, a negative one, or one given twice.
+    """
+    listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not listed:
+        raise SettingError(
+            f"{key}={seeds}: no seed to run", f"a count of at least 1, or a list such as {key}=[0,1]"
+        )
+    twice = sorted({seed for seed in listed if listed.count(seed) > 1})
+    if twice:
+        raise SettingError(f"{key}={listed}: {', '.join(map(str, twice))} given twice", "name each seed once")
+    if min(listed) < 0:
+        raise SettingError(f"{key}={listed}: seeds are whole numbers from 0")
+    return listed
+
+
+def outputs_folder(outputs: str | None) -> str:
+    """The outputs folder: the setting, else ``LMC_OUTPUTS``, else ``outputs`` in the working folder."""
+    return outputs or os.environ.get("LMC_OUTPUTS") or "outputs"
+
+
+def unfold(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as nested mappings; a choice given by name alone becomes its mapping."""
+    nested: dict[str, Any] = {}
+    for key, value in sorted(given.items(), key=lambda item: item[0].count(".")):
+        head, *rest = str(key).split(".")
+        if not rest:
+            nested[head] = dict(value) if isinstance(value, Mapping) else value
+            continue
+        inside = nested.get(head, {})
+        nested[head] = {"name": inside} if isinstance(inside, str) else dict(inside)
+        nested[head][".".join(rest)] = value
+    return nested
