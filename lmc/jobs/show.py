@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lmc.core.errors import RunReferenceError
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.jobs.opening.rows import run_row
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.settings import Show, outputs_folder

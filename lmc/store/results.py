@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import StoredFileError
-from lmc.core.tables import TABLES, columns, concatenate
+from lmc.core.schema import TABLES, columns, concatenate
 from lmc.store import files
 from lmc.store.experiments import experiments
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lmc.core.errors import SettingError
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.jobs.planning.carrying_out import train, training_time
 from lmc.jobs.planning.plan import Plan, make_plan
 from lmc.jobs.protocol.experiments import cases, merged, names, read, resize
