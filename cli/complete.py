@@ -30,7 +30,7 @@ def _completions(command: str, before: list[str], incomplete: str) -> list[str]:
         return _values(command, before, incomplete)
     found = _keys(command, before, incomplete)
     if command == "table" and not any("=" not in word for word in before):
-        from lmc.core.tables import TABLES
+        from lmc.core.schema import TABLES
 
         found += TABLES
     elif command == "plot" and not any("=" not in word for word in before):

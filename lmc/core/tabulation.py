@@ -1,6 +1,6 @@
 """A tidy table as a table of means: one row a group, one column a quantity, the best of each column marked.
 
-The roles of the columns (``lmc.core.tables``) say what is a group, what is averaged over, and which end of a
+The roles of the columns (``lmc.core.schema``) say what is a group, what is averaged over, and which end of a
 quantity is best, so every table there is, and every table to come, is tabulated by the same function.
 """
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmc.core.digits import shown
+from lmc.core.schema import TABLES, Column, Direction
 from lmc.core.statistics import Estimate, estimate, paired
-from lmc.core.tables import BEST, TABLES, Column, Direction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,10 +88,7 @@ def tabulate(
         if (wanted is None or quantity in wanted)
         and any(quantity in cells and cells[quantity].values for cells in found.values())
     ]
-    headings = tuple(
-        Heading(quantity.replace("_", " "), BEST.get(quantity) or BEST.get(quantity.split()[0]))
-        for quantity in names
-    )
+    headings = tuple(Heading(quantity.replace("_", " "), TABLES[kind].best(quantity)) for quantity in names)
     blocks = _blocks(declared, list(map(dict, found)))
     same = {
         key: texts[0] for key in keys if len(texts := sorted({row[key] for row in map(dict, found)})) == 1

@@ -4,36 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-from lmc.figures import barriers, costs, dynamics, gap, history, layers, path, representation
+from lmc.core.schema import TABLES
 
 __all__ = ["FIGURES", "Kind"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure: what it shows, the function, and the tables that it takes.
+    """A kind of figure: what it shows, the function's name, and the tables that it takes.
 
     The first table must have rows, the others may be empty. ``course``: whether it shows all stored epochs.
     """
 
     title: str
-    draw: Callable[..., Any]
+    name: str
     tables: tuple[str, ...]
     course: bool = False
 
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function that draws; its module is imported only now, and matplotlib with it."""
+        module, _, name = self.name.rpartition(".")
+        found: Callable[..., Any] = getattr(import_module(f"lmc.figures.{module}"), name)
+        return found
+
+    def draw(self, *tables: Any) -> Any:
+        """The figure of these tables."""
+        return self.function(*tables)
+
 
 FIGURES: dict[str, Kind] = {
-    "barrier": Kind("Loss barriers, as the runs are and aligned", barriers.draw, ("barrier",)),
-    "path": Kind("Loss on the line between pairs of runs", path.draw, ("path",)),
-    "gap": Kind("What keeps the line from the merged representations, layer by layer", gap.draw, ("gap",)),
-    "representation": Kind(
-        "Loss of merged representations, layer by layer", representation.draw, ("representation",)
-    ),
-    "match": Kind("How identifiable the neurons are, layer by layer", layers.draw_match, ("match",)),
-    "layer": Kind("Coherence and anisotropy, layer by layer", layers.draw_layer, ("layer",)),
-    "swap": Kind("Swap costs of pairs of neurons", costs.draw_stored, ("swap",)),
-    "dynamics": Kind("Runs over their stored epochs", dynamics.draw, ("dynamics", "match", "barrier"), True),
-    "history": Kind("Training: loss and accuracy by epoch", history.draw, ("history",), True),
+    kind: Kind(table.figure.title, table.figure.draw, (kind, *table.figure.beside), table.figure.course)
+    for kind, table in TABLES.items()
+    if table.figure
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from lmc.core.schema import frame
 from lmc.core.series import series
-from lmc.core.tables import frame
 from lmc.figures.series import curves
 from lmc.figures.writing import style
 

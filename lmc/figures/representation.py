@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING
 
+from lmc.core.schema import nearest_middle
 from lmc.core.statistics import estimate
-from lmc.core.tables import nearest_middle
 from lmc.figures.panels import grid
 from lmc.figures.writing import style
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmc.core.tables import concatenate
+from lmc.core.schema import concatenate
 from lmc.jobs.measuring.anisotropies import coherence_tables
 from lmc.jobs.measuring.layers import recorded
 from lmc.jobs.opening.job import open_each

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import SettingError
-from lmc.core.tables import concatenate
+from lmc.core.schema import concatenate
 from lmc.figures import costs as figure
 from lmc.jobs.measuring.costs import cost_tables
 from lmc.jobs.measuring.layers import recorded

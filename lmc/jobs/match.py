@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lmc.core.errors import SettingError
-from lmc.core.tables import concatenate
+from lmc.core.schema import concatenate
 from lmc.jobs.aligning.lineup import line_up
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.measuring.neurons import TAUS, all_match_tables, tau_table

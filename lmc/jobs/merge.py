@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.aligning.merging import MergedRuns, check_mergeable, merge_runs

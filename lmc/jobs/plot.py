@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lmc.core.errors import RunReferenceError, SettingError, raise_together
 from lmc.core.names import unknown
-from lmc.core.tables import MADE_BY, frame
+from lmc.core.schema import TABLES, frame
 from lmc.figures import FIGURES
 from lmc.figures.writing import SUFFIXES, save
 from lmc.jobs.protocol.commands.reading import Plot
@@ -33,7 +33,7 @@ def run(settings: Plot, talk: Talk) -> Outcome:
     tables = for_figure(Chosen.of(Path(outputs_folder(settings.outputs)), references), kind, settings.where)
     if tables[0].empty:
         what, main = "these runs" if references else "any run", kind.tables[0]
-        raise RunReferenceError(f"no stored {main} table covers {what}", f"run {MADE_BY[main]}")
+        raise RunReferenceError(f"no stored {main} table covers {what}", f"run {TABLES[main].made_by}")
     figure = drawn(kind, tables)
     assert figure is not None
     save(figure, file)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from lmc.core.errors import RunReferenceError
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import run_row
 from lmc.jobs.protocol.commands.reading import Show

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmc import symmetry
-from lmc.core.tables import concatenate
+from lmc.core.schema import concatenate
 from lmc.jobs.measuring.groups import networks, symmetry_tables
 from lmc.jobs.protocol.commands.layerwise import Symmetry
 from lmc.jobs.protocol.outcome import Outcome

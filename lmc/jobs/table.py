@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lmc.core.errors import SettingError
 from lmc.core.names import unknown
-from lmc.core.tables import MADE_BY
+from lmc.core.schema import STORED
 from lmc.core.tabulation import Tabulated, tabulate
 from lmc.jobs.protocol.commands.reading import Table
 from lmc.jobs.protocol.composing import outputs_folder
@@ -22,19 +22,19 @@ def run(settings: Table, talk: Talk) -> Outcome:
     """Rows of the kind that speak of the references' experiments, each fact once."""
     if not settings.references:
         raise SettingError(
-            "no table is named", "lmc table KIND [REFERENCE ...]; kinds: " + ", ".join(sorted(MADE_BY))
+            "no table is named", "lmc table KIND [REFERENCE ...]; kinds: " + ", ".join(sorted(STORED))
         )
     kind, *references = settings.references
-    if kind not in MADE_BY:
-        raise unknown("table", kind, MADE_BY)
+    if kind not in STORED:
+        raise unknown("table", kind, STORED)
     outputs = Path(outputs_folder(settings.outputs))
     names = named_experiments(outputs, references)
     found = results.collect(outputs, kind, names)
     narrow = narrowing(kind, settings.columns, settings.where, found)
     table = narrow(found)
     if table.empty:
-        missing = f"no stored {kind} table covers these runs" if found.empty else "no row is left"
-        talk.say(f"{missing}; run {MADE_BY[kind]}" if found.empty else f"{missing} of the {kind} tables")
+        missing = f"no stored {kind} table covers these runs; run {STORED[kind].made_by}"
+        talk.say(missing if found.empty else f"no row is left of the {kind} tables")
 
     def paper() -> Tabulated:
         latest = narrow(results.collect(outputs, kind, names, latest=True))

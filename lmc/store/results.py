@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import StoredFileError
-from lmc.core.tables import TABLES, columns, concatenate
+from lmc.core.schema import TABLES, columns, concatenate
 from lmc.store import files, records
 from lmc.store.experiments import experiments
 from lmc.store.records import Record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmc.core.pairing import run_pairs
+from lmc.core.schema import columns
 from lmc.core.statistics import estimate
-from lmc.core.tables import columns
 from lmc.summaries.summary import Summary, by_experiments, over_pairs
 
 if TYPE_CHECKING:

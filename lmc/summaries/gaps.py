@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.pairing import run_pairs
+from lmc.core.schema import nearest_middle
 from lmc.core.statistics import estimate
-from lmc.core.tables import nearest_middle
 from lmc.summaries.summary import Summary, by_experiments, over_pairs
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lmc.core.errors import SettingError
-from lmc.core.tables import TABLES, Column
+from lmc.core.schema import TABLES, Column
 from lmc.theory.explanation import Explanation, Meaning
 from lmc.theory.glossary import Entry, glossary, key
 from lmc.theory.page import section, sections
@@ -59,7 +59,7 @@ def names(parts: Iterable[Part] = ()) -> list[str]:
 
 def _tables() -> Mapping[str, Sequence[Column]]:
     """Every table's columns: the one place that knows how they are declared."""
-    return TABLES
+    return {kind: table.columns for kind, table in TABLES.items()}
 
 
 def _titles() -> tuple[tuple[str, str], ...]:

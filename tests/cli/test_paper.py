@@ -64,7 +64,7 @@ def test_escaped_text_holds_nothing_that_latex_acts_on(text):
 
 @pytest.mark.parametrize("format", ["latex", "markdown"])
 def test_a_stored_table_as_a_paper_has_it(format, lmc_process, in_empty_folder):
-    from lmc.core.tables import frame
+    from lmc.core.schema import frame
     from lmc.store.files import write_table
 
     ends = {"experiment_b": "a", "seed_b": 1, "epoch_b": 2, "experiment_a": "a", "seed_a": 0, "epoch_a": 2}
@@ -80,7 +80,7 @@ def test_a_stored_table_as_a_paper_has_it(format, lmc_process, in_empty_folder):
 
 
 def test_where_and_columns_narrow_every_format(lmc_process, in_empty_folder):
-    from lmc.core.tables import frame
+    from lmc.core.schema import frame
     from lmc.store.files import write_table
 
     ends = {"experiment_b": "a", "seed_b": 1, "epoch_b": 2, "experiment_a": "a", "seed_a": 0, "epoch_a": 2}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmc.core.digits import shown
+from lmc.core.schema import TABLES, concatenate, frame
 from lmc.core.statistics import Estimate, estimate
-from lmc.core.tables import BEST, TABLES, concatenate, frame
 from lmc.core.tabulation import tabulate
 
 
@@ -126,10 +126,13 @@ def test_every_table_is_tabulated(kind):
     assert not tabulate(kind, frame(kind, [])).rows
 
 
-def test_directions_name_columns_or_quantities():
+def test_best_ends_are_those_of_columns_or_of_printed_quantities():
     from lmc.summaries.verdicts import LABELS
 
-    assert {*BEST} - {column.name for table in TABLES.values() for column in table} - {*LABELS} == {"barrier"}
+    assert {*TABLES["check"].best_of} < {*LABELS}
+    assert TABLES["check"].best("barrier_none") == TABLES["measure"].best("barrier none") == "low"
+    assert TABLES["match"].best("identifiable") == TABLES["check"].best("identifiable") == "high"
+    assert TABLES["check"].best("gained") is None
 
 
 @pytest.mark.parametrize(

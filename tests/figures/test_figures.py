@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lmc.core.errors import SettingError
+from lmc.core.schema import TABLES, concatenate, frame
 from lmc.core.statistics import estimate
-from lmc.core.tables import TABLES, concatenate, frame
 from lmc.figures import FIGURES, barriers, costs, path
 from lmc.figures.writing import SUFFIXES, save
 from lmc.store.files import check_file

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.figures import barriers
 from lmc.figures import report as page
 

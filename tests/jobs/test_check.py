@@ -10,8 +10,8 @@ import torch
 
 from lmc import api, jobs
 from lmc.core.errors import LmcError, SettingError
+from lmc.core.schema import columns
 from lmc.core.statistics import Estimate
-from lmc.core.tables import columns
 from lmc.data import load
 from lmc.data.chance import chance
 from lmc.jobs import run

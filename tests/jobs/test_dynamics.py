@@ -10,8 +10,8 @@ import torch
 
 from lmc import api
 from lmc.core.errors import LmcError, RunReferenceError, SettingError
+from lmc.core.schema import columns
 from lmc.core.series import over_epochs, series
-from lmc.core.tables import columns
 from lmc.figures import dynamics as figure
 from lmc.figures import objective
 from lmc.jobs import run

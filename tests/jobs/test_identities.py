@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from lmc import api
 from lmc.jobs.measuring.predictions import prediction_identity
-from lmc.jobs.merge import merged_as
 from lmc.jobs.opening.folders import job_folder, pair_folder
 from lmc.jobs.opening.pairs import PairSet, pair_sets
 from lmc.jobs.opening.runs import Opened, open_runs
 from lmc.jobs.opening.unnamed import UNNAMED, unnamed
+from lmc.jobs.planning.merges import merged_as
 from lmc.jobs.planning.plan import make_plan, untrained
 from lmc.jobs.protocol.choices import Choice
 from lmc.jobs.protocol.commands import COMMANDS
@@ -24,7 +24,7 @@ from lmc.jobs.protocol.commands.shared import Training
 from lmc.jobs.protocol.composing import compose
 from lmc.jobs.protocol.experiments import read, resize
 from lmc.jobs.protocol.talk import Silent
-from lmc.jobs.reproduce import study_folder
+from lmc.jobs.studies.study import study_folder
 from lmc.store import records
 from lmc.store.experiments import Run
 from lmc.store.identity import hash_of, stem_of

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import lmc.jobs
 from lmc import api, symmetry
 from lmc.core.errors import MismatchError, SettingError
-from lmc.core.tables import columns
+from lmc.core.schema import columns
 from lmc.jobs.protocol.talk import Silent
 
 from .conftest import train

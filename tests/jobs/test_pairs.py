@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from lmc import api
 from lmc.core.errors import LmcError, MismatchError, RunReferenceError, SettingError, StoredFileError
-from lmc.core.tables import columns
+from lmc.core.schema import columns
 
 from .conftest import train
 

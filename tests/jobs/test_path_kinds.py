@@ -10,7 +10,7 @@ import pytest
 
 from lmc import api
 from lmc.core.errors import SettingError
-from lmc.core.tables import columns
+from lmc.core.schema import columns
 from lmc.jobs import run
 
 from .conftest import train

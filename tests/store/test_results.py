@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lmc.core.tables import columns, frame
+from lmc.core.schema import columns, frame
 from lmc.store import files, records, results
 from lmc.store.experiments import Experiment
 

@@ -6,7 +6,7 @@ import pytest
 
 from lmc import data, matching, merging, models, variants
 from lmc.core.errors import SettingError
-from lmc.core.tables import TABLES
+from lmc.core.schema import TABLES
 from lmc.theory import Part, contents, explain, names, parts_of
 from lmc.theory.glossary import glossary
 
@@ -108,7 +108,7 @@ def test_all_meanings_are_given_the_glossarys_first():
 def test_columns_of_one_meaning_are_shown_once():
     (meaning,) = (each for each in explain("beta").meanings if each.kind == "column")
     assert meaning.sections == (
-        ("in estimate, cost, swap", "of the ridge estimate; NaN for mahalanobis [float64]"),
+        ("in estimate, cost, swap", "beta of the ridge estimate; NaN for mahalanobis [float64]"),
     )
 
 

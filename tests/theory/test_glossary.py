@@ -11,7 +11,7 @@ import torch
 
 from lmc.core.errors import StoredFileError
 from lmc.core.linear_algebra import coherence
-from lmc.core.tables import TABLES
+from lmc.core.schema import TABLES
 from lmc.costs import SwapCost, admissible, bound, swap_cost
 from lmc.dynamics import distances, kernel_alignment, kernel_distance, linear_cka
 from lmc.matching.identifiability import MatchingObjective, margins

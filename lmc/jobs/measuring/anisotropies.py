@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lmc.core.errors import LmcError
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.costs import CostedLayer, anisotropy, bound
 from lmc.jobs.measuring.layers import Recorded, layer_row
 from lmc.jobs.measuring.pairwise import Tables

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lmc.core.errors import LmcError, SettingError
+from lmc.core.schema import concatenate, frame
 from lmc.core.seeds import generator
-from lmc.core.tables import concatenate, frame
 from lmc.costs import (
     CostedLayer,
     RidgeCost,

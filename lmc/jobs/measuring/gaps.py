@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lmc import paths
 from lmc.core.errors import SettingError
 from lmc.core.names import matching
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.costs import costed_layers
 from lmc.figures import gap as figure
 from lmc.jobs.aligning.lineup import Lineup

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lmc import models
 from lmc.core.errors import RunReferenceError
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.jobs.opening.data import load_data
 from lmc.jobs.opening.runs import open_runs
 from lmc.jobs.protocol import choices

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lmc.core.tables import concatenate, frame
+from lmc.core.schema import concatenate, frame
 from lmc.costs import SwapCost, admissible, identifiable
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.matcher import Matcher

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import LmcError, SettingError, raise_together
-from lmc.core.tables import concatenate, frame
+from lmc.core.schema import concatenate, frame
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.matcher import Matcher, unaligned_and
 from lmc.jobs.aligning.pair import each_aligned

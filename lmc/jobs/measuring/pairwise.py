@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lmc.core.errors import SettingError
-from lmc.core.tables import concatenate
+from lmc.core.schema import concatenate
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import Aligned
 from lmc.jobs.protocol.talk import Bar

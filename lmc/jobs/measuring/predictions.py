@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lmc.core.errors import LmcError
 from lmc.core.names import matching
+from lmc.core.schema import frame
 from lmc.core.seeds import generator
-from lmc.core.tables import frame
 from lmc.costs import (
     CostedLayer,
     admissible,

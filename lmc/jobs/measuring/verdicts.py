@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import LmcError
 from lmc.core.pairing import run_pairs
+from lmc.core.schema import frame
 from lmc.core.statistics import Estimate, estimate
-from lmc.core.tables import frame
 from lmc.data.chance import chance
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import named_split

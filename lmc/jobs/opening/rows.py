@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.tables import concatenate, frame
+from lmc.core.schema import concatenate, frame
 from lmc.store.experiments import Run
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.jobs.planning.carrying_out import at_once, training_time
 from lmc.jobs.planning.members import Member, memory_of_run
 from lmc.jobs.planning.plan import Plan

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lmc.core.errors import LmcError, MismatchError, SettingError, raise_together
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.plan import Plan, untrained
 from lmc.jobs.protocol.commands.making import Import

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmc.core.tables import concatenate, frame
+from lmc.core.schema import concatenate, frame
 from lmc.jobs.planning.members import OPTIMISER, WEIGHT, Member
 from lmc.jobs.protocol.talk import Talk
 from lmc.models.stack import unstack

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from lmc.core.digits import shown
 from lmc.core.errors import LmcError
+from lmc.core.schema import TABLES
 from lmc.core.statistics import Estimate
-from lmc.core.tables import TABLES
 from lmc.figures.report import ClaimCard, ClaimLine, Entry, Header, Problem, Sheet, VerdictCard, entry
 from lmc.jobs.reporting import commands as repeat
 from lmc.store import files
@@ -28,8 +28,6 @@ _SHARES = {
     "relative_activation": "aligned by activation",
     "relative_identifiability": "aligned by identifiability",
 }
-# What is expected of runs that are to be averaged, and what makes it.
-WANTED = {"barrier": ("barriers", "path"), "match": ("matched neurons", "match")}
 
 
 def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[VerdictCard]:
@@ -108,10 +106,9 @@ def _problems(
         yield Problem(text, command)
     if sum(status == "done" for status in own.values()) < 2:
         return
-    for kind, (what, command) in WANTED.items():
-        table = tables[kind]
-        if name not in {*table["experiment_a"], *table["experiment_b"]}:
-            yield Problem(f"{name} has no {what} stored:", f"lmc {command} {name}")
+    for kind, declared in TABLES.items():
+        if declared.wanted and name not in {*tables[kind]["experiment_a"], *tables[kind]["experiment_b"]}:
+            yield Problem(f"{name} has no {declared.wanted} stored:", f"{declared.made_by} {name}")
 
 
 def pairable(states: Mapping[Run, str]) -> list[Experiment]:

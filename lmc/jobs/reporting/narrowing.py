@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import raise_together
 from lmc.core.names import unknown
-from lmc.core.tables import TABLES
+from lmc.core.schema import TABLES
 from lmc.jobs.reporting.selection import having, where_faults
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import LmcError
-from lmc.core.tables import MADE_BY, frame
+from lmc.core.schema import STORED, TABLES, frame
 from lmc.core.tabulation import tabulate
 from lmc.figures import FIGURES
 from lmc.figures.report import (
@@ -39,16 +39,8 @@ from lmc.summaries.runs import statuses
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = {
-    "barrier": "Barriers",
-    "match": "Matched neurons, layer by layer",
-    "layer": "Coherence and anisotropy, layer by layer",
-    "projection": "Merged networks, kept in the class of their runs or not",
-    "tau": "Matching by identifiability, as its threshold changes",
-    "bound": "The bound on the anisotropy",
-}
 _SPLIT = "test"
-_ELSEWHERE = ("claim", "measure", "check", "prediction")
+_OF_CLAIMS = ("claim", "measure")
 
 
 class StoredResults:
@@ -59,7 +51,7 @@ class StoredResults:
         self.chosen = replace(chosen, skip=lambda error: self._tell(f"left out: {error}"))
         self.names = [each.name for each in chosen.experiments] if named else None
         self.problems: list[Problem] = []
-        self.tables = {kind: self.chosen.table(kind) for kind in MADE_BY if kind not in ("claim", "measure")}
+        self.tables = {kind: self.chosen.table(kind) for kind in STORED if kind not in _OF_CLAIMS}
         rows = []
         self.infos: dict[Run, RunInfo] = {}
         for run in chosen.epochs:
@@ -113,8 +105,10 @@ class StoredResults:
 
     def _blocks(self) -> list[Sheet]:
         found = []
-        for kind, title in SHOWN.items():
-            table = self.tables[kind]
+        for kind, table in self.tables.items():
+            title = TABLES[kind].in_report
+            if title is None:
+                continue
             if "split" in table and (table["split"] == _SPLIT).any():
                 table = table[table["split"] == _SPLIT]
             if len(table):
@@ -126,7 +120,7 @@ class StoredResults:
         return [
             f"{shlex.join(['lmc', 'table', kind, *references])} ({len(table)} rows)"
             for kind, table in self.tables.items()
-            if (kind not in SHOWN or "split" in table) and kind not in _ELSEWHERE and len(table)
+            if len(table) and not TABLES[kind].apart and (TABLES[kind].in_report is None or "split" in table)
         ]
 
     def _figures(self) -> list[Picture]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import LmcError, StoredFileError
 from lmc.core.registry import unknown
-from lmc.core.tables import TABLES
+from lmc.core.schema import TABLES
 from lmc.figures import Kind
 from lmc.store import results
 from lmc.store.experiments import Experiment, Run, experiments

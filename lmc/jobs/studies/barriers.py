@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lmc.core.pairing import run_pairs
+from lmc.core.schema import concatenate
 from lmc.core.statistics import estimate
-from lmc.core.tables import concatenate
 from lmc.figures import path as figure
 from lmc.figures import sweep
 from lmc.jobs.aligning.matcher import NONE, Matcher

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import SettingError
+from lmc.core.schema import frame
 from lmc.core.statistics import Estimate
-from lmc.core.tables import frame
 
 if TYPE_CHECKING:
     import pandas as pd

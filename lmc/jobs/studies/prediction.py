@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lmc.core.schema import concatenate
 from lmc.core.statistics import estimate, rank_correlation
-from lmc.core.tables import concatenate
 from lmc.figures import prediction as figure
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.measuring.neurons import match_tables

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.stats import spearmanr
 
+from lmc.core.schema import frame
 from lmc.core.statistics import estimate
-from lmc.core.tables import frame
 from lmc.costs import SwapCost
 from lmc.figures import ridge as figure
 from lmc.jobs.aligning.lineup import Lineup

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lmc.core.errors import SettingError
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.data import LOCATION
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.carrying_out import train, training_time

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from lmc.core.schema import concatenate, frame
 from lmc.core.statistics import estimate
-from lmc.core.tables import concatenate, frame
 from lmc.figures import costs as figure
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.measuring.costs import swap_table

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lmc import paths
-from lmc.core.tables import columns, frame
+from lmc.core.schema import columns, frame
 from lmc.figures import path as figure
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import Aligned

@@ -10,7 +10,7 @@ from torch import nn
 from lmc import paths
 from lmc.core.errors import LmcError, SettingError
 from lmc.core.names import matching
-from lmc.core.tables import frame
+from lmc.core.schema import frame
 from lmc.costs import costed_layers
 from lmc.data import Dataset
 from lmc.figures import representation as figure
