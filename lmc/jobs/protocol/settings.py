@@ -11,18 +11,22 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field
 
 from lmc.core.errors import LmcError, SettingError, raise_together
-from lmc.core.registry import bind
+from lmc.core.registry import bind, registered
 
 Group = dict[str, Any]
 Count = Annotated[int, Field(ge=1)]
 Settings = TypeVar("Settings", bound="Common")
 Pairs = Literal["disjoint", "all", "consecutive"]
 SplitName = Literal["train", "val", "test"]
+if TYPE_CHECKING:
+    PathKind = str
+else:
+    PathKind = Literal[tuple(registered("lmc.jobs.measuring.paths", "PATHS"))]
 Measure = Literal["updates", "distance", "agreement", "cka", "ntk", "linearisation", "objective", "barrier"]
 
 
@@ -134,7 +138,7 @@ class Path(Pairwise):
     match: Group = _group("none")
     alphas: int | list[float] = 25
     restatistics: bool | None = None
-    kind: Literal["line", "representation"] = "line"
+    kind: PathKind = "line"
     gap: bool = False
     layers: str | list[str] = "*"
     split: SplitName = "test"
