@@ -26,9 +26,13 @@ def hydra_for(command: str) -> Hydra:
 
     from lmc.jobs.protocol.commands import COMMANDS
 
+    from .choices import REGISTRIES, without_yaml
     from .schema import defaults_list, schema_of
 
     store = ConfigStore.instance()
+    for group in REGISTRIES:
+        for name in without_yaml(group):
+            store.store(group=group, name=name, node={"name": name})
     for name in COMMANDS:
         store.store(name=name, node=schema_of(name), group="schema")
         store.store(name=name, node={"defaults": defaults_list(name)})

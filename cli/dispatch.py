@@ -58,6 +58,7 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
     """
     from lmc.jobs.protocol.commands import COMMANDS
 
+    from .choices import without_yaml
     from .schema import defaults_of, groups_of
 
     chosen, plain = groups_of(request.command), defaults_of(request.command)
@@ -67,7 +68,7 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
         hint = f"write {close}=..." if close else "settings are written key=value"
         raise SettingError(f"{request.command} takes no reference: {words.references[0]}", hint)
     overrides = _with_experiment(request, words.overrides)
-    texts = tokens.with_own_builders(overrides, chosen, request.command)
+    texts = tokens.with_own_builders(overrides, chosen, request.command, without_yaml)
     texts = [_rooted(text) for text in texts]
     if request.out is not None:
         texts.append(f"out={tokens.quote(request.out)}")

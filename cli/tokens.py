@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from lmc.core.errors import SettingError
@@ -62,18 +62,26 @@ def quoted_list(texts: Iterable[str]) -> str:
     return "[" + ",".join(quote(text) for text in texts) + "]"
 
 
-def with_own_builders(overrides: Iterable[str], groups: Mapping[str, str | None], command: str) -> list[str]:
+def with_own_builders(
+    overrides: Iterable[str],
+    groups: Mapping[str, str | None],
+    command: str,
+    bare: Callable[[str], Collection[str]] = lambda group: (),
+) -> list[str]:
     """Overrides that compose: a user's own builder and open groups become additions.
 
     ``groups`` maps a group to its default choice, None for an open group: one that has no choices and
     takes any key. ``model.name=package.module:function`` chooses ``model=custom``, whose other keys
-    nobody can know beforehand; ``model.name=resnet`` means ``model=resnet``.
+    nobody can know beforehand; ``model.name=resnet`` means ``model=resnet``. ``bare`` gives the choices of
+    a group that have no YAML, whose keys cannot be known either.
 
     Raises:
         SettingError: a choice for an open group, or two choices for one group.
     """
     overrides = list(overrides)
     own = {group: text for group in groups for text in overrides if _names_own_builder(text, group)}
+    open_groups = {group for group in groups if groups[group] is None or group in own}
+    bare_groups = {group for group in groups for text in overrides if _chooses(text, group, bare)}
     faults: list[SettingError] = []
     result = [f"{group}=custom" for group in own if groups[group] is not None]
     for text in overrides:
@@ -88,7 +96,7 @@ def with_own_builders(overrides: Iterable[str], groups: Mapping[str, str | None]
             if value != "custom":
                 message = f"{text} and {own[group]}: two choices of {group}"
                 faults.append(SettingError(message, "give one of them"))
-        elif rest and (groups[group] is None or group in own):
+        elif rest and (group in open_groups or (group in bare_groups and rest != "name")):
             result.append(f"++{text}")
         elif rest == "name":
             result.append(f"{group}={value}")
@@ -101,3 +109,9 @@ def with_own_builders(overrides: Iterable[str], groups: Mapping[str, str | None]
 
 def _names_own_builder(override: str, group: str) -> bool:
     return key_of(override) == f"{group}.name" and ":" in value_of(override)
+
+
+def _chooses(override: str, group: str, names: Callable[[str], Collection[str]]) -> bool:
+    """Whether an override chooses, perhaps among others, one of the ``names`` of its group."""
+    chosen = key_of(override) in (group, f"{group}.name")
+    return chosen and any(each.strip() in names(group) for each in value_of(override).split(","))

@@ -106,3 +106,17 @@ def test_several_values_need_a_sweep() -> None:
     assert not parsed
     assert str(fault) == "seeds=0,1: several values (add -m to run each, or write one list: seeds=[0,1])"
     assert not parse(["seeds=0,1"], set(), sweep=True)[1]
+
+
+def test_keys_of_a_choice_without_a_yaml_are_additions() -> None:
+    def bare(group: str) -> list[str]:
+        return ["mine"] if group == "model" else []
+
+    def read(*words: str) -> list[str]:
+        return with_own_builders(words, GROUPS, "train", bare)
+
+    for choice in ("model=mine", "model.name=mine"):
+        assert read(choice, "model.depth=3") == ["model=mine", "++model.depth=3"]
+    assert read("model=mlp,mine", "model.depth=3") == ["model=mlp,mine", "++model.depth=3"]
+    assert read("model=mlp", "model.depth=3") == ["model=mlp", "model.depth=3"]
+    assert read("model=miner", "model.depth=3") == ["model=miner", "model.depth=3"]

@@ -1,5 +1,8 @@
 """Settings bound to a builder's own signature."""
 
+import importlib
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -221,3 +224,38 @@ def test_faults_are_raised_once_each_and_none_is_no_error():
     faults = [SettingError("a", "b"), RunReferenceError("c"), SettingError("a", "b")]
     with pytest.raises(SettingError, match=r"^a \(b\)\nc$"):
         raise_together(faults)
+
+
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [
+        ("lmc.data", "DATASETS"),
+        ("lmc.models", "MODELS"),
+        ("lmc.variants", "VARIANTS"),
+        ("lmc.matching", "MATCHERS"),
+        ("lmc.merging", "MERGERS"),
+    ],
+)
+def test_the_names_in_the_source_are_those_of_the_registry(room, name):
+    assert registry.registered(room, name) == [*getattr(importlib.import_module(room), name)]
+
+
+def test_the_names_are_read_without_the_room():
+    code = (
+        "import sys\n"
+        "from lmc.core.registry import registered\n"
+        "assert 'mean' in registered('lmc.merging', 'MERGERS')\n"
+        "assert not {'torch', 'lmc.merging'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "source", ["OTHERS = {'one': 1}", "ALL = dict(one=1)", "ALL = {**OTHERS}", "ALL = {1: 2}", "ALL: dict"]
+)
+def test_a_registry_is_a_dict_literal_or_an_error(source, tmp_path, monkeypatch):
+    room = f"lmc_room_{abs(hash(source))}"
+    (tmp_path / f"{room}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TypeError, match=rf"{room}\.ALL: not a dict literal"):
+        registry.registered(room, "ALL")
