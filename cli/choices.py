@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from lmc.core.registry import registered
+from lmc.core.names import registered
 
 REGISTRIES = {
     "data": ("lmc.data", "DATASETS"),

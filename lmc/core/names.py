@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from lmc.core.errors import LmcError, SettingError
 
@@ -49,3 +52,27 @@ def matching(
         if not any(fnmatchcase(name, pattern) for name in names) and (error := (fault or no_match)(pattern)):
             raise error
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def registered(room: str, registry: str) -> list[str]:
+    """The names in a room's registry, read from the source of its ``__init__``, so that torch stays unloaded.
+
+    Args:
+        room: a package, ``lmc.matching``.
+        registry: the dict in it, ``MATCHERS``.
+
+    Raises:
+        TypeError: it is no dict literal with literal names, which every registry must be.
+    """
+    spec = importlib.util.find_spec(room)
+    source = Path(str(spec.origin)).read_text(encoding="utf-8") if spec else ""
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if not any(isinstance(target, ast.Name) and target.id == registry for target in targets):
+            continue
+        value = getattr(node, "value", None)
+        keys = value.keys if isinstance(value, ast.Dict) else [None]
+        names = [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+        if len(names) == len(keys):
+            return names
+    raise TypeError(f"{room}.{registry}: not a dict literal whose keys are strings")

@@ -5,18 +5,15 @@ A registry is a plain dict from name to builder, in the ``__init__`` of its room
 
 from __future__ import annotations
 
-import ast
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from lmc.core.binding import Builder, bind, defaults, keywords, parameters
 from lmc.core.errors import SettingError
-from lmc.core.names import matching, near_miss, unknown
+from lmc.core.names import matching, near_miss, registered, unknown
 
 __all__ = [
     "Builder",
@@ -51,30 +48,6 @@ def find(registry: Mapping[str, Builder], name: str, kind: str) -> Builder:
         return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise SettingError(f"{kind}.name={name}: {error}", "write package.module:function") from error
-
-
-def registered(room: str, registry: str) -> list[str]:
-    """The names in a room's registry, read from the source of its ``__init__``, so that torch stays unloaded.
-
-    Args:
-        room: a package, ``lmc.matching``.
-        registry: the dict in it, ``MATCHERS``.
-
-    Raises:
-        TypeError: it is no dict literal with literal names, which every registry must be.
-    """
-    spec = importlib.util.find_spec(room)
-    source = Path(str(spec.origin)).read_text(encoding="utf-8") if spec else ""
-    for node in ast.parse(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if not any(isinstance(target, ast.Name) and target.id == registry for target in targets):
-            continue
-        value = getattr(node, "value", None)
-        keys = value.keys if isinstance(value, ast.Dict) else [None]
-        names = [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
-        if len(names) == len(keys):
-            return names
-    raise TypeError(f"{room}.{registry}: not a dict literal whose keys are strings")
 
 
 def is_own_code(name: str) -> bool:

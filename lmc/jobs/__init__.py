@@ -26,9 +26,7 @@ def checked(command: str, given: Mapping[str, Any]) -> Common:
     entry = COMMANDS[command]
     if entry.published and given.get("experiment"):
         given = above_published(given)
-    settings: Common = compose(
-        entry.settings, given, lambda groups: [*choices.faults(groups), *choices.named(entry.choices, given)]
-    )
+    settings: Common = compose(entry.settings, given, choices.faults)
     return settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from lmc.jobs.protocol.commands.shared import Training
 from lmc.jobs.protocol.composing import compose
 from lmc.jobs.protocol.experiments import read, resize
 from lmc.jobs.protocol.talk import Silent
+from lmc.jobs.reporting import commands as repeat
 from lmc.jobs.studies.study import study_folder
 from lmc.store import records
 from lmc.store.experiments import Run
@@ -309,3 +311,24 @@ def test_who_made_it_is_kept_with_everything(old: Path) -> None:
         assert found["versions"].keys() == {"lmc", "torch", "python"}
         assert found["process"].keys() == {"pid", "host"}
         assert found["time"]
+
+
+@pytest.mark.parametrize(
+    ("references", "settings"),
+    [
+        ([f"{W_EPOCHS}/1", f"{W_EPOCHS}/0"], {}),
+        ([f"{S}/0", f"{W_EPOCHS}/0", f"{S}/1", f"{W_EPOCHS}/1"], {"mixed": True}),
+        ([f"{S}/0", f"{S}/1", f"{W_EPOCHS}/0", f"{W_EPOCHS}/1"], {"mixed": True, "pairs": "all"}),
+        ([S, W_EPOCHS], {"pairs": "all"}),
+    ],
+)
+def test_the_told_command_forms_the_same_pairs(
+    old: Path, references: list[str], settings: dict[str, Any]
+) -> None:
+    asked = compose(COMMANDS["path"], {**settings, "references": references})
+    folder, record = pair_folder("path", asked, pair_sets(asked, Silent()))  # type: ignore[arg-type]
+    command, *words = shlex.split(repeat.of_job(folder, record))[1:]
+    told = dict(word.split("=", 1) for word in words if "=" in word)
+    named = [word for word in words if "=" not in word]
+    again = compose(COMMANDS[command], {**told, "mixed": "mixed" in told, "references": named})
+    assert pair_folder("path", again, pair_sets(again, Silent()))[0] == folder  # type: ignore[arg-type]

@@ -66,16 +66,7 @@ def job_folder(
     identity = job_identity(record, type(settings), chosen)
 
     def same(stored: Record) -> bool:
-        if not isinstance(stored, Job) or stored.command != command:
-            return False
-        then = {
-            key: stored_choice(key, stored.settings.get(key, {}), choice, usual[key])
-            for key, choice in choices.items()
-        }
-        known = {key: choice for key, choice in then.items() if choice is not None}
-        return known.keys() == then.keys() and (
-            job_identity(stored, type(settings), known).content == identity.content
-        )
+        return isinstance(stored, Job) and _identity_of(stored, record, type(settings), choices) == identity
 
     stems = list(dict.fromkeys(stem_of(opened.run.experiment.name) for opened in runs))
     stem = stems[0] if len(stems) == 1 else f"{stems[0]}+{len(stems) - 1}more"
@@ -92,6 +83,21 @@ def job_identity(record: Job, command: type[Common], chosen: Mapping[str, Chosen
         facts["pairs"] = sorted(record.pairs)
     left_out = {*unnamed(command), *chosen}
     return identify(facts, chosen, _without(record.settings, left_out), dataclasses.asdict(command()))
+
+
+def _identity_of(
+    stored: Job, record: Job, command: type[Common], choices: Mapping[str, Choice]
+) -> Identity | None:
+    """The identity of a stored job; None if it is of another command or of other builders than ``record``."""
+    if stored.command != record.command:
+        return None
+    usual, then = groups(command), {}
+    for key, choice in choices.items():
+        chosen = stored_choice(key, stored.settings.get(key, {}), choice, usual[key])
+        if chosen is None:
+            return None
+        then[key] = chosen
+    return job_identity(stored, command, then)
 
 
 def _without(settings: Mapping[str, Any], keys: Any) -> dict[str, Any]:

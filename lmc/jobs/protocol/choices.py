@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from lmc import data, matching, merging, models, variants
 from lmc.core import registry
 from lmc.core.errors import LmcError, SettingError
-from lmc.core.names import unknown
 from lmc.jobs.protocol.commands.shared import Training
 from lmc.store.identity import Chosen, differing
 
@@ -58,17 +56,6 @@ def faults(groups: Mapping[str, Any]) -> list[LmcError]:
                 bind(kind, group)
         except LmcError as error:
             found += [SettingError(line) for line in str(error).splitlines()]
-    return found
-
-
-def named(keys: Mapping[str, str], given: Mapping[str, Any]) -> list[LmcError]:
-    """What is wrong with the given keys whose values are names in a registry, ``module:attribute``."""
-    found: list[LmcError] = []
-    for key, place in keys.items():
-        module, _, attribute = place.partition(":")
-        there = getattr(import_module(module), attribute)
-        if key in given and given[key] not in there:
-            found.append(unknown(key, str(given[key]), there))
     return found
 
 

@@ -5,8 +5,7 @@ No torch, Hydra, Typer or pydantic: ``lmc --help`` reads it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Words = Literal["settings", "references", "files", "kind", "experiment", "term"]
@@ -28,7 +27,6 @@ class Command:
         doc: what its function in the Python API does.
         module: its file in ``lmc/jobs``, where that is not its name.
         published: whether ``experiment=NAME/CASE`` lays a published case beneath the given settings.
-        choices: keys whose values are the names of a registry, ``module:attribute``.
     """
 
     name: str
@@ -42,7 +40,6 @@ class Command:
     main: str | None = None
     module: str = ""
     published: bool = False
-    choices: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def page(self) -> str:

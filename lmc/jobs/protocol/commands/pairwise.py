@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from lmc.core.names import registered
 from lmc.jobs.protocol.commands.entry import Command
 from lmc.jobs.protocol.commands.shared import Count, Group, Measure, Pairwise, SplitName, group
+
+if TYPE_CHECKING:
+    PathKind = str
+else:
+    PathKind = Literal[tuple(registered("lmc.jobs.measuring.paths", "PATHS"))]
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Path(Pairwise):
     match: Group = group("none")
     alphas: int | list[float] = 25
     restatistics: bool | None = None
-    kind: str = "line"
+    kind: PathKind = "line"
     gap: bool = False
     layers: str | list[str] = "*"
     split: SplitName = "test"
@@ -56,7 +62,6 @@ class Path(Pairwise):
 
 PATH = Command(
     name="path",
-    choices={"kind": "lmc.jobs.measuring.paths:PATHS"},
     settings=Path,
     main="barrier",
     doc="Barriers between runs (``barrier``; ``path`` holds the curve), or ``representation``, or ``gap``.",
