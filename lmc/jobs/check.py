@@ -12,7 +12,7 @@ from lmc.jobs.measuring.pairwise import PairMeasure, measure_pairs
 from lmc.jobs.measuring.paths.line import Line
 from lmc.jobs.measuring.verdicts import check_table, constant_losses, judged
 from lmc.jobs.opening.job import open_pairs
-from lmc.jobs.protocol.commands.pairwise import Check
+from lmc.jobs.protocol.commands.running import Check
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 

@@ -8,7 +8,7 @@ from lmc.core.schema import concatenate
 from lmc.jobs.measuring.anisotropies import coherence_tables
 from lmc.jobs.measuring.layers import recorded
 from lmc.jobs.opening.job import open_each
-from lmc.jobs.protocol.commands.layerwise import Coherence
+from lmc.jobs.protocol.commands.measuring import Coherence
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.summaries import layers as words

@@ -10,7 +10,7 @@ from lmc.figures import costs as figure
 from lmc.jobs.measuring.costs import cost_tables
 from lmc.jobs.measuring.layers import recorded
 from lmc.jobs.opening.job import open_each
-from lmc.jobs.protocol.commands.layerwise import Cost
+from lmc.jobs.protocol.commands.measuring import Cost
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.summaries import layers as words

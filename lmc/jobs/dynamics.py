@@ -9,7 +9,7 @@ from lmc.figures import objective
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.measuring.over_epochs import OverEpochs, measured, open_courses
 from lmc.jobs.opening.job import open_pairs
-from lmc.jobs.protocol.commands.pairwise import Dynamics
+from lmc.jobs.protocol.commands.measuring import Dynamics
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.summaries.dynamics import dynamics

@@ -9,7 +9,7 @@ from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.rows import histories, run_table
 from lmc.jobs.planning.dry_run import nothing_written
 from lmc.jobs.planning.imports import ImportPlan, measure, plan_import, say_namesakes, store
-from lmc.jobs.protocol.commands.making import Import
+from lmc.jobs.protocol.commands.running import Import
 from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk

@@ -9,7 +9,7 @@ from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.measuring.neurons import TAUS, all_match_tables, tau_table
 from lmc.jobs.measuring.paths.line import Line
 from lmc.jobs.opening.job import open_pairs
-from lmc.jobs.protocol.commands.pairwise import Match, Path
+from lmc.jobs.protocol.commands.running import Match, Path
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.summaries.matches import matches, sensitivity

@@ -15,7 +15,7 @@ from lmc.jobs.opening.rows import run_table
 from lmc.jobs.opening.runs import Opened, open_runs
 from lmc.jobs.planning.merges import merged_as
 from lmc.jobs.protocol.choices import Choice
-from lmc.jobs.protocol.commands.making import Merge
+from lmc.jobs.protocol.commands.running import Merge
 from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk

@@ -9,7 +9,7 @@ from lmc.jobs.measuring.gaps import Gap
 from lmc.jobs.measuring.pairwise import PairMeasure, measure_pairs
 from lmc.jobs.measuring.paths import PATHS
 from lmc.jobs.opening.job import open_pairs
-from lmc.jobs.protocol.commands.pairwise import Path
+from lmc.jobs.protocol.commands.running import Path
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 

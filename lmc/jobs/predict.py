@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lmc.jobs.measuring.predictions import predict, prediction_folder
 from lmc.jobs.planning.plan import untrained
-from lmc.jobs.protocol.commands.layerwise import Predict
+from lmc.jobs.protocol.commands.measuring import Predict
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.store import files, results

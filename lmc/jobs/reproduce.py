@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lmc.figures.writing import save
 from lmc.jobs.planning.carrying_out import train
-from lmc.jobs.protocol.commands.making import Reproduce
+from lmc.jobs.protocol.commands.measuring import Reproduce
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies import MEASURES

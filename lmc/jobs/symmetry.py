@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lmc import symmetry
 from lmc.core.schema import concatenate
 from lmc.jobs.measuring.groups import networks, symmetry_tables
-from lmc.jobs.protocol.commands.layerwise import Symmetry
+from lmc.jobs.protocol.commands.measuring import Symmetry
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.summaries import Summary

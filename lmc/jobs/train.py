@@ -6,7 +6,7 @@ from lmc.jobs.opening.rows import histories, run_table
 from lmc.jobs.planning.carrying_out import train
 from lmc.jobs.planning.dry_run import cost_of_training
 from lmc.jobs.planning.plan import make_plan
-from lmc.jobs.protocol.commands.making import Train
+from lmc.jobs.protocol.commands.running import Train
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.summaries import runs as words

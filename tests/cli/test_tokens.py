@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lmc.cli.grammar import parse, text_keys
 from lmc.cli.tokens import key_of, quote, quoted_list, split, value_of, with_own_builders
 from lmc.core.errors import SettingError
-from lmc.jobs.protocol.commands.making import Train
+from lmc.jobs.protocol.commands.running import Train
 
 GROUPS = {"model": "mlp", "data": None}
 plain = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=30).filter(

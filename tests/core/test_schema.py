@@ -63,7 +63,7 @@ def test_which_runs_a_row_is_of_comes_first(kind):
 
 @pytest.mark.parametrize("kind", STORED)
 def test_a_command_of_lmc_makes_it(kind):
-    from lmc.jobs.protocol.settings import COMMANDS
+    from lmc.jobs.protocol.commands import COMMANDS
 
     program, command, *settings = STORED[kind].made_by.split()
     assert program == "lmc"

@@ -7,7 +7,7 @@ import pytest
 from lmc import jobs
 from lmc.core.errors import SettingError
 from lmc.jobs.protocol import experiments
-from lmc.jobs.protocol.commands.making import Train
+from lmc.jobs.protocol.commands.running import Train
 
 
 def test_a_published_case_is_its_experiment_at_full_size() -> None:

@@ -86,7 +86,7 @@ def test_a_run_alone_is_the_run_in_a_stack(outputs: Path) -> None:
 
 def test_different_variants_of_one_shape_train_in_one_stack_as_they_would_apart(outputs: Path) -> None:
     from lmc.jobs.planning.plan import make_plan
-    from lmc.jobs.protocol.commands.making import Train
+    from lmc.jobs.protocol.commands.running import Train
     from lmc.jobs.protocol.composing import compose
     from lmc.jobs.protocol.talk import Silent
 

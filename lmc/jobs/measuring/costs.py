@@ -29,7 +29,7 @@ from lmc.costs import (
 )
 from lmc.jobs.measuring.layers import Recorded, layer_row
 from lmc.jobs.measuring.pairwise import Tables
-from lmc.jobs.protocol.commands.layerwise import Cost
+from lmc.jobs.protocol.commands.measuring import Cost
 from lmc.jobs.protocol.machine import free_memory
 from lmc.jobs.protocol.talk import Talk
 from lmc.models.stack import Point

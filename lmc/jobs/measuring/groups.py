@@ -14,7 +14,7 @@ from lmc.core.schema import frame
 from lmc.jobs.opening.data import load_data
 from lmc.jobs.opening.runs import open_runs
 from lmc.jobs.protocol import choices
-from lmc.jobs.protocol.commands.layerwise import Symmetry
+from lmc.jobs.protocol.commands.measuring import Symmetry
 from lmc.symmetry import Groups
 
 if TYPE_CHECKING:

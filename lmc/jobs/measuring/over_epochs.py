@@ -15,7 +15,7 @@ from lmc.jobs.measuring.course import Course, Row
 from lmc.jobs.measuring.neurons import match_tables
 from lmc.jobs.measuring.paths.line import Line, barrier_table
 from lmc.jobs.opening.job import Job
-from lmc.jobs.protocol.commands.pairwise import Dynamics
+from lmc.jobs.protocol.commands.measuring import Dynamics
 from lmc.jobs.protocol.machine import free_memory
 from lmc.jobs.protocol.talk import Bar, Talk
 from lmc.models.stack import batch_norms

@@ -26,7 +26,7 @@ from lmc.jobs.measuring.anisotropies import slot_anisotropy
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.identity import stem
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.commands.layerwise import Predict
+from lmc.jobs.protocol.commands.measuring import Predict
 from lmc.jobs.protocol.composing import seed_list
 from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.talk import Talk

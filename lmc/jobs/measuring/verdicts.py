@@ -15,7 +15,7 @@ from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import named_split
 from lmc.jobs.measuring.judging import ALIGNED, Finding, judge
 from lmc.jobs.measuring.pairwise import Tables
-from lmc.jobs.protocol.commands.pairwise import Check
+from lmc.jobs.protocol.commands.running import Check
 from lmc.summaries import Summary
 from lmc.summaries.gaps import leaving
 from lmc.summaries.summary import by_experiments, over_pairs

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lmc.jobs.protocol.commands.layerwise import Predict
-from lmc.jobs.protocol.commands.making import Import, Merge, Reproduce, Train
-from lmc.jobs.protocol.commands.pairwise import Dynamics
+from lmc.jobs.protocol.commands.measuring import Dynamics, Predict, Reproduce
+from lmc.jobs.protocol.commands.running import Import, Merge, Train
 from lmc.jobs.protocol.commands.shared import Common, Layerwise, Pairwise
 
 _RUNS = "the runs that they stand for are in the identity"

@@ -13,7 +13,7 @@ from lmc import data, variants
 from lmc.data import Dataset
 from lmc.jobs.planning.start import Start
 from lmc.jobs.protocol import choices
-from lmc.jobs.protocol.commands.making import Train
+from lmc.jobs.protocol.commands.running import Train
 from lmc.jobs.protocol.commands.shared import Training
 from lmc.store import records
 from lmc.store.identity import Chosen, Identity, differing, identify

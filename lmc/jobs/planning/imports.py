@@ -13,7 +13,7 @@ from lmc.core.errors import LmcError, MismatchError, SettingError, raise_togethe
 from lmc.core.schema import frame
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.plan import Plan, untrained
-from lmc.jobs.protocol.commands.making import Import
+from lmc.jobs.protocol.commands.running import Import
 from lmc.jobs.protocol.talk import Talk
 from lmc.models.stack import stack_states, state_of
 from lmc.recording import evaluate

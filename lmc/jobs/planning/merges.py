@@ -8,7 +8,7 @@ from dataclasses import replace
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.opening.runs import Opened
 from lmc.jobs.protocol.choices import Choice, stored_choice
-from lmc.jobs.protocol.commands.making import Merge
+from lmc.jobs.protocol.commands.running import Merge
 from lmc.store import records
 from lmc.store.experiments import Experiment
 from lmc.store.identity import Chosen, Identity, identify, stem_of

@@ -16,7 +16,7 @@ from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.identity import stem, training_identity, training_record
 from lmc.jobs.planning.start import Start
 from lmc.jobs.protocol import choices
-from lmc.jobs.protocol.commands.making import Train
+from lmc.jobs.protocol.commands.running import Train
 from lmc.jobs.protocol.commands.shared import Training
 from lmc.jobs.protocol.composing import seed_list
 from lmc.models.norms import calibrated

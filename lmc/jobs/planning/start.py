@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lmc.core.errors import SettingError
 from lmc.jobs.opening.folders import store_of
-from lmc.jobs.protocol.commands.making import Train
+from lmc.jobs.protocol.commands.running import Train
 from lmc.store.experiments import Run, at_epoch
 from lmc.store.identity import hash_of, stem_of
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lmc.core.binding import bind
 from lmc.core.errors import LmcError, SettingError, raise_together
-from lmc.jobs.protocol.commands.making import Train
+from lmc.jobs.protocol.commands.running import Train
 from lmc.jobs.protocol.commands.shared import Common, Training
 
 Settings = TypeVar("Settings", bound=Common)

@@ -12,7 +12,7 @@ import yaml
 
 from lmc.core.errors import SettingError
 from lmc.core.registry import unknown
-from lmc.jobs.protocol.commands.making import Reproduce
+from lmc.jobs.protocol.commands.measuring import Reproduce
 from lmc.jobs.protocol.composing import unfold
 from lmc.store.identity import readable
 

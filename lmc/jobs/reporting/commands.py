@@ -15,7 +15,8 @@ from lmc.core.errors import LmcError, StoredFileError
 from lmc.core.registry import is_own_code
 from lmc.jobs.protocol import choices, experiments
 from lmc.jobs.protocol.commands import COMMANDS
-from lmc.jobs.protocol.commands.making import Reproduce, Train
+from lmc.jobs.protocol.commands.measuring import Reproduce
+from lmc.jobs.protocol.commands.running import Train
 from lmc.jobs.protocol.commands.shared import Training
 from lmc.jobs.protocol.composing import groups
 from lmc.store import records

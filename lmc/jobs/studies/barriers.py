@@ -17,7 +17,7 @@ from lmc.jobs.measuring.pairwise import measure_pairs
 from lmc.jobs.measuring.paths.line import Line
 from lmc.jobs.opening.rows import run_table
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.commands.pairwise import Path
+from lmc.jobs.protocol.commands.running import Path
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.measured import (
     Definition,

@@ -14,7 +14,7 @@ from lmc.jobs.measuring.course import Course
 from lmc.jobs.measuring.over_epochs import OverEpochs, measured
 from lmc.jobs.opening.rows import run_table
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.commands.pairwise import Dynamics
+from lmc.jobs.protocol.commands.measuring import Dynamics
 from lmc.jobs.protocol.composing import compose
 from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.talk import Talk

@@ -12,7 +12,7 @@ from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.measuring.neurons import match_tables
 from lmc.jobs.measuring.predictions import predict
 from lmc.jobs.planning.plan import Plan
-from lmc.jobs.protocol.commands.layerwise import Predict
+from lmc.jobs.protocol.commands.measuring import Predict
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies.measured import Definition, Measured, Quantities, lineup, runs_per_case
 from lmc.summaries import studies as words

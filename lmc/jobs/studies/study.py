@@ -13,7 +13,8 @@ from lmc.data import LOCATION
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.carrying_out import train, training_time
 from lmc.jobs.planning.plan import Plan, make_plan
-from lmc.jobs.protocol.commands.making import Reproduce, Train
+from lmc.jobs.protocol.commands.measuring import Reproduce
+from lmc.jobs.protocol.commands.running import Train
 from lmc.jobs.protocol.composing import compose, seed_list
 from lmc.jobs.protocol.experiments import cases, merged, names, read, resize
 from lmc.jobs.protocol.machine import readable_time

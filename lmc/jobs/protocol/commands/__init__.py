@@ -1,32 +1,18 @@
-"""Every command, declared once, in the order of a day's work."""
+"""Every command, declared once, in the order of a day's work.
+
+A command is one entry in one of the families: its settings and, right below them, its ``Command``.
+"""
 
 from __future__ import annotations
 
+from lmc.jobs.protocol.commands import measuring, reading, running
 from lmc.jobs.protocol.commands.entry import Command
-from lmc.jobs.protocol.commands.layerwise import COHERENCE, COST, PREDICT, SYMMETRY
-from lmc.jobs.protocol.commands.making import IMPORT, MERGE, REPRODUCE, TRAIN
-from lmc.jobs.protocol.commands.pairwise import CHECK, DYNAMICS, MATCH, PATH
-from lmc.jobs.protocol.commands.reading import LIST, PLOT, REMOVE, REPORT, SHOW, TABLE
 
 __all__ = ["COMMANDS", "Command"]
 
 COMMANDS: dict[str, Command] = {
-    "train": TRAIN,
-    "import": IMPORT,
-    "match": MATCH,
-    "merge": MERGE,
-    "path": PATH,
-    "check": CHECK,
-    "cost": COST,
-    "coherence": COHERENCE,
-    "dynamics": DYNAMICS,
-    "predict": PREDICT,
-    "symmetry": SYMMETRY,
-    "reproduce": REPRODUCE,
-    "list": LIST,
-    "show": SHOW,
-    "table": TABLE,
-    "plot": PLOT,
-    "report": REPORT,
-    "remove": REMOVE,
+    entry.name: entry
+    for family in (running, measuring, reading)
+    for entry in vars(family).values()
+    if isinstance(entry, Command)
 }

@@ -1,14 +1,23 @@
-"""Commands that measure the layers and neurons of runs, stored or not."""
+"""Commands that measure runs, or predict what they will do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from lmc.jobs.protocol.commands.entry import Command
-from lmc.jobs.protocol.commands.shared import Common, Count, Group, Layerwise, group
+from lmc.jobs.protocol.commands.shared import (
+    Common,
+    Count,
+    Group,
+    Layerwise,
+    Measure,
+    Pairwise,
+    SplitName,
+    group,
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,43 @@ lmc coherence digits-mlp-w/0 layers=layers.1 'deltas=[0.05]'""",
 
 
 @dataclass(frozen=True)
+class Dynamics(Pairwise):
+    """Settings of ``lmc dynamics``: runs over their stored epochs, up to the referenced.
+
+    ``measures``: which to take. ``epochs``: of the stored ones; null takes all. ``layers``: names or globs.
+    ``match``: barriers also after this. ``samples``: inputs of a split for linearisation. ``ntk_samples``,
+    ``ntk_outputs``: inputs and outputs of the tangent kernel. ``memory``: GB that may be used; null is half
+    of what is free.
+    """
+
+    measures: list[Measure] = field(default_factory=lambda: list(get_args(Measure)))
+    epochs: list[Annotated[int, Ge(0)]] | None = None
+    layers: str | list[str] = "*"
+    splits: list[SplitName] = field(default_factory=lambda: ["train", "val", "test"])
+    match: Group = group("none")
+    alphas: int | list[float] = 11
+    samples: Count = 1024
+    ntk_samples: Count = 32
+    ntk_outputs: Count = 10
+    memory: Annotated[float, Gt(0)] | None = None
+
+
+DYNAMICS = Command(
+    name="dynamics",
+    settings=Dynamics,
+    main="dynamics",
+    doc="Runs over their stored epochs (table ``dynamics``; also ``match``, ``path`` and ``barrier``).",
+    help="How runs part or stay together in training.",
+    flags=("trust",),
+    examples="""\
+lmc train variant=w training.checkpoints=5       stores every fifth epoch
+lmc dynamics digits-mlp-w                        updates, predictions, CKA, NTK, barriers over epochs
+lmc dynamics digits-mlp-w match=activation 'measures=[objective,barrier]'
+lmc dynamics digits-mlp-w 'measures=[ntk]' ntk_samples=128 memory=4""",
+)
+
+
+@dataclass(frozen=True)
 class Predict(Common):
     """Settings of ``lmc predict``: a training that is not done. ``seeds`` draws initialisations."""
 
@@ -125,4 +171,36 @@ lmc symmetry model=mlp
 lmc symmetry model=resnet20 'input_shape=[3,32,32]'        without any data
 lmc symmetry model.name=mypkg.nets:make_net                your own network
 lmc symmetry digits-mlp-w                                  a stored run's""",
+)
+
+
+@dataclass(frozen=True)
+class Reproduce(Common):
+    """Settings of ``lmc reproduce``: a named experiment, its size, and what to change in every case.
+
+    ``listing``: say which there are, and do nothing.
+    """
+
+    references: list[str] = field(default_factory=list)
+    size: Literal["tiny", "small", "full"] = "small"
+    seeds: int | list[int] | None = None
+    mask_seed: int | None = None
+    data: Group = field(default_factory=dict)
+    model: Group = field(default_factory=dict)
+    training: Group = field(default_factory=dict)
+    force: bool = False
+    listing: bool = False
+
+
+REPRODUCE = Command(
+    name="reproduce",
+    settings=Reproduce,
+    main="claim",
+    doc="Run a named experiment; one row a claim (table ``claim``).",
+    help="Run a named experiment from training to its claims.",
+    flags=("listing",),
+    examples="""\
+lmc reproduce --list                             which there are
+lmc reproduce digits                             in its small size
+lmc reproduce digits size=tiny training.epochs=2""",
 )

@@ -1,12 +1,20 @@
-"""Commands that make runs, or whole experiments."""
+"""Commands from training to a verdict: runs are made, matched, merged and scanned."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from annotated_types import Gt, Le, Lt
+
+from lmc.core.names import registered
 from lmc.jobs.protocol.commands.entry import Command
-from lmc.jobs.protocol.commands.shared import Common, Count, Group, group
+from lmc.jobs.protocol.commands.shared import Common, Count, Group, Pairwise, SplitName, group
+
+if TYPE_CHECKING:
+    PathKind = str
+else:
+    PathKind = Literal[tuple(registered("lmc.jobs.measuring.paths", "PATHS"))]
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,29 @@ lmc path mine match=activation""",
 
 
 @dataclass(frozen=True)
+class Match(Pairwise):
+    """Settings of ``lmc match``. ``sensitivity``: also the share moved and the barrier over tau."""
+
+    match: Group = group("identifiability")
+    sensitivity: bool = False
+
+
+MATCH = Command(
+    name="match",
+    settings=Match,
+    main="match",
+    doc="Match the neurons of pairs of runs; one row a layer and pair (table ``match``).",
+    help="Match the neurons of pairs of runs; which are identifiable?",
+    flags=("trust",),
+    examples="""\
+lmc match digits-mlp-w                           pairs 0-1, 2-3, layer by layer
+lmc match digits-mlp-w/0 digits-mlp-w/1
+lmc match digits-mlp-w pairs=all match.tau=0.5 --format csv
+lmc table neuron digits-mlp-w                    afterwards: one row a neuron""",
+)
+
+
+@dataclass(frozen=True)
 class Merge(Common):
     """Settings of ``lmc merge``: which runs, aligned how, combined how."""
 
@@ -114,32 +145,65 @@ lmc path $(lmc merge -q digits-mlp-w) digits-mlp-w/0""",
 
 
 @dataclass(frozen=True)
-class Reproduce(Common):
-    """Settings of ``lmc reproduce``: a named experiment, its size, and what to change in every case.
+class Path(Pairwise):
+    """Settings of ``lmc path``. ``alphas`` is a count of points or a list that holds 0 and 1.
 
-    ``listing``: say which there are, and do nothing.
+    ``restatistics``: re-estimate BatchNorm statistics at every alpha; null means: where there are any.
+    ``kind``: average the weights (line), or hidden states (representation), behind every layer and going on
+    with the rest of A, of B, or of the weight average. ``gap``: also how far the line leaves the mean hidden
+    states, layer by layer. ``layers``: names or globs of layers, for both. ``split``: over whose samples
+    the gap is, and which representations are printed.
     """
 
-    references: list[str] = field(default_factory=list)
-    size: Literal["tiny", "small", "full"] = "small"
-    seeds: int | list[int] | None = None
-    mask_seed: int | None = None
-    data: Group = field(default_factory=dict)
-    model: Group = field(default_factory=dict)
-    training: Group = field(default_factory=dict)
-    force: bool = False
-    listing: bool = False
+    match: Group = group("none")
+    alphas: int | list[float] = 25
+    restatistics: bool | None = None
+    kind: PathKind = "line"
+    gap: bool = False
+    layers: str | list[str] = "*"
+    split: SplitName = "test"
 
 
-REPRODUCE = Command(
-    name="reproduce",
-    settings=Reproduce,
-    main="claim",
-    doc="Run a named experiment; one row a claim (table ``claim``).",
-    help="Run a named experiment from training to its claims.",
-    flags=("listing",),
+PATH = Command(
+    name="path",
+    settings=Path,
+    main="barrier",
+    doc="Barriers between runs (``barrier``; ``path`` holds the curve), or ``representation``, or ``gap``.",
+    help="Barriers on the straight line between pairs of runs.",
+    flags=("trust",),
     examples="""\
-lmc reproduce --list                             which there are
-lmc reproduce digits                             in its small size
-lmc reproduce digits size=tiny training.epochs=2""",
+lmc path digits-mlp-w                            as they are
+lmc path digits-mlp-w match=activation           after alignment
+lmc path digits-mlp-w alphas=11 pairs=all
+lmc path digits-mlp-w/0@0 digits-mlp-w/1@0       between the initialisations
+lmc path digits-mlp-w gap=true                   which layer breaks the line, and why
+lmc path digits-mlp-w kind=representation        hidden states averaged in place of weights""",
+)
+
+
+@dataclass(frozen=True)
+class Check(Pairwise):
+    """Settings of ``lmc check``.
+
+    ``low``: a barrier up to this share of what training gained on a constant output is none.
+    ``identifiable``: the share of neurons from which on a network counts as identifiable.
+    """
+
+    split: SplitName = "test"
+    alphas: int | list[float] = 11
+    low: Annotated[float, Gt(0), Lt(1)] = 0.02
+    identifiable: Annotated[float, Gt(0), Le(1)] = 0.9
+
+
+CHECK = Command(
+    name="check",
+    settings=Check,
+    main="check",
+    doc="Whether runs can be averaged, and after what; one row a quantity (table ``check``).",
+    help="Can these runs be averaged? A verdict and its numbers.",
+    flags=("trust",),
+    examples="""\
+lmc check digits-mlp-w               as they are, after alignment, or not on a straight line
+lmc check mine/0 mine/1              two checkpoints that were imported
+lmc check digits-mlp-w low=0.05      a barrier of 5 % of what training gained still counts as none""",
 )
