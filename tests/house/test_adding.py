@@ -162,16 +162,7 @@ def added(tmp_path_factory: pytest.TempPathFactory, copy_sources: Callable[[Path
     return Copy(tree, folder)
 
 
-LANDS = "a command's settings, its entry and the list of commands are to become one place"
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        pytest.param(part, marks=pytest.mark.xfail(reason=LANDS, strict=False) if part == "command" else ())
-        for part in PLACES
-    ],
-)
+@pytest.mark.parametrize("part", PLACES)
 def test_a_part_is_added_in_as_few_places_as_promised(parts, part: str):
     assert [*parts] == [*PLACES]
     assert len(parts[part]) == PLACES[part], [*parts[part]]
