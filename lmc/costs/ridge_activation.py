@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from lmc.costs.lbfgs import Descent, minimise
 from lmc.models.stack import chunk
 
-# The linear problems whose solutions are the starts: the activation as steep as it is at the target, and
+# The linear problems whose solutions are the starts: the activation as steep as at the target, and
 # flatter, for a smaller theta.
 _STEEPNESS = (1.0, 0.3, 0.1)
 # Descents in float32: so many steps to lose the last of the starts, then so many of the one left.

@@ -25,7 +25,7 @@ class Kind:
 
 
 FIGURES: dict[str, Kind] = {
-    "barrier": Kind("Loss barriers, as the runs are and aligned", barriers.draw, ("barrier",)),
+    "barrier": Kind("Loss barriers, without alignment and with it", barriers.draw, ("barrier",)),
     "path": Kind("Loss on the line between pairs of runs", path.draw, ("path",)),
     "gap": Kind("What keeps the line from the merged representations, layer by layer", gap.draw, ("gap",)),
     "representation": Kind(
