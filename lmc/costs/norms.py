@@ -40,7 +40,7 @@ def fixed_norm(
     """Scale and shift of the norm after a layer, as the stored network applies it to these inputs.
 
     BatchNorm in evaluation and its linear proxy are one scale and shift a neuron. LayerNorm divides by
-    statistics of the whole layer, which are held at the stored ones, so they are one a sample and neuron.
+    statistics of the whole layer, which are held at the stored ones, so there is one per sample and neuron.
 
     Args:
         rows: the layer's inputs (N, d).

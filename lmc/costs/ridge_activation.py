@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from lmc.costs.lbfgs import Descent, minimise
 from lmc.models.stack import chunk
 
-# The linear problems whose solutions are the starts: the activation as steep as it is at the target, and
+# The linear problems whose solutions are the starts: the activation as steep as at the target, and
 # flatter, for a smaller theta.
 _STEEPNESS = (1.0, 0.3, 0.1)
 # Descents in float32: so many steps to lose the last of the starts, then so many of the one left.
@@ -115,7 +115,7 @@ class Nonlinear:
         norm: tuple[Tensor, Tensor] | None,
     ) -> None:
         self.layer, self.beta, self.phi, self.fit_bias = layer, beta, phi, fit_bias
-        # (n, N) or (n, 1): one row a neuron, as its function carries its norm along.
+        # (n, N) or (n, 1): one row per neuron, as its function carries its norm along.
         self.norm = None if norm is None else (_a_row_each(norm[0].double()), _a_row_each(norm[1].double()))
         mean = x.mean(dim=0) if fit_bias else torch.zeros_like(x[0])
         self.x = x - mean

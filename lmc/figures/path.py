@@ -19,7 +19,7 @@ _MOST = 4
 
 
 def draw(table: pd.DataFrame, split: str = "test") -> Figure:
-    """Loss against alpha, a panel per experiment on one scale; thick mean, thin pairs, shaded interval.
+    """Loss against alpha, one panel per experiment on one scale; thick mean, thin pairs, shaded interval.
 
     Args:
         table: the table ``path``.

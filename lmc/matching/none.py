@@ -1,4 +1,4 @@
-"""Leave the runs as they are."""
+"""No alignment."""
 
 from __future__ import annotations
 

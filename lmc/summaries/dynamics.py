@@ -1,4 +1,4 @@
-"""What ``lmc dynamics`` says to people: a line a measure, means over pairs or runs with intervals."""
+"""What ``lmc dynamics`` says to people: one line per measure: means over pairs or runs with intervals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _RUNS: dict[str, tuple[str, str | None]] = {
 
 
 def dynamics(tables: Mapping[str, pd.DataFrame], split: str) -> list[Summary]:
-    """Per experiment, a line a measure with some of its epochs.
+    """Per experiment, one line per measure with some of its epochs.
 
     Args:
         split: of predictions and barriers.

@@ -15,7 +15,7 @@ _SPLITS = ("train", "val", "test")
 
 
 def runs(title: str, table: pd.DataFrame, files: Sequence[str] = ()) -> Summary:
-    """The table ``run`` of one experiment: a line per run, with its last losses.
+    """The table ``run`` of one experiment: one line per run, with its last losses.
 
     Args:
         files: the file that each run was imported from, if they were.
@@ -37,7 +37,7 @@ def runs(title: str, table: pd.DataFrame, files: Sequence[str] = ()) -> Summary:
 
 
 def experiments(title: str, table: pd.DataFrame) -> Summary:
-    """The table ``run`` of many experiments: a line per experiment."""
+    """The table ``run`` of many experiments: one line per experiment."""
     rows = [
         {
             "experiment": name,

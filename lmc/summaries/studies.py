@@ -80,7 +80,7 @@ _FEW = 3
 
 
 def coherence(title: str, placed: pd.DataFrame, found: Mapping[Any, Any]) -> Summary:
-    """Midpoint barriers by coherence, a column per embedding."""
+    """Midpoint barriers by coherence, one column per embedding."""
     rows = []
     for copies in sorted(placed["copies"].unique()):
         row = {"coherence": f"1/{copies}"}

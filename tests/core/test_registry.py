@@ -234,6 +234,7 @@ def test_faults_are_raised_once_each_and_none_is_no_error():
         ("lmc.variants", "VARIANTS"),
         ("lmc.matching", "MATCHERS"),
         ("lmc.merging", "MERGERS"),
+        ("lmc.jobs.measuring.paths", "PATHS"),
     ],
 )
 def test_the_names_in_the_source_are_those_of_the_registry(room, name):

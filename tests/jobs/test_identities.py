@@ -325,10 +325,10 @@ def test_who_made_it_is_kept_with_everything(old: Path) -> None:
 def test_the_told_command_forms_the_same_pairs(
     old: Path, references: list[str], settings: dict[str, Any]
 ) -> None:
-    asked = compose(COMMANDS["path"], {**settings, "references": references})
+    asked = compose(COMMANDS["path"].settings, {**settings, "references": references})
     folder, record = pair_folder("path", asked, pair_sets(asked, Silent()))  # type: ignore[arg-type]
     command, *words = shlex.split(repeat.of_job(folder, record))[1:]
     told = dict(word.split("=", 1) for word in words if "=" in word)
     named = [word for word in words if "=" not in word]
-    again = compose(COMMANDS[command], {**told, "mixed": "mixed" in told, "references": named})
+    again = compose(COMMANDS[command].settings, {**told, "mixed": "mixed" in told, "references": named})
     assert pair_folder("path", again, pair_sets(again, Silent()))[0] == folder  # type: ignore[arg-type]

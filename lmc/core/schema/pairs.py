@@ -46,7 +46,7 @@ BARRIER = Table(
         number("alpha_of_max", "the l at which loss_barrier is reached"),
     ),
     made_by="lmc path",
-    figure=Figure("Loss barriers, as the runs are and aligned", "barriers.draw"),
+    figure=Figure("Loss barriers, without alignment and with it", "barriers.draw"),
     in_report="Barriers",
     wanted="barriers",
 )

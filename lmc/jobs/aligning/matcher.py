@@ -30,7 +30,7 @@ class Matcher:
 
     @property
     def leaves(self) -> bool:
-        """Whether it leaves all runs as they are, so that nothing need be traced or recorded for it."""
+        """Whether it moves nothing, so that nothing need be traced or recorded for it."""
         return self.choice.name == "none"
 
     @cached_property
@@ -53,9 +53,9 @@ class Matcher:
 
 
 NONE = Matcher.bind({"name": "none"})
-"""The runs as they are."""
+"""No alignment."""
 
 
 def unaligned_and(matcher: Matcher) -> list[Matcher]:
-    """The runs as they are always, then aligned where a matcher is set."""
+    """The runs without alignment always, then aligned where a matcher is set."""
     return [NONE] if matcher.leaves else [NONE, matcher]

@@ -25,7 +25,7 @@ class Finding:
 
 
 def judge(found: Mapping[str, Estimate], low: float, identifiable: float) -> Finding:
-    """The verdict from barriers as shares of what training gained, as they are and aligned.
+    """The verdict from barriers as shares of what training gained, without alignment and with it.
 
     Args:
         found: ``relative_none`` and ``relative_`` each of ``ALIGNED``; ``identifiable`` and ``identified``.
@@ -38,7 +38,7 @@ def judge(found: Mapping[str, Estimate], low: float, identifiable: float) -> Fin
     share, limit = "of what training gained", f"(limit {low:.0%})"
     if none.mean <= low:
         verdict, decisive = NO_ALIGNMENT, [none]
-        why = f"as they are, the barrier is {none.mean:.1%} {share} {limit}"
+        why = f"without alignment, the barrier is {none.mean:.1%} {share} {limit}"
     elif aligned.mean <= low:
         verdict, decisive = ALIGNMENT, [none, aligned]
         why = (

@@ -98,7 +98,7 @@ def judged(settings: Check, tables: Tables, constants: Mapping[tuple[str, str], 
         numbers.update({name: value for name, (_, value) in gaps.items()})
         where = {name: layer for name, (layer, _) in gaps.items()}
         breaks = leaving(own["gap"][own["gap"]["match"] == "none"])
-        notes = (f"{finding.sentence}; as they are, {breaks}", over_pairs(part))
+        notes = (f"{finding.sentence}; without alignment, {breaks}", over_pairs(part))
         pairs = len(set(run_pairs(part)))
         found.append(Judged(title, which, pairs, finding, numbers, where, notes))
     return found

@@ -90,7 +90,7 @@ def claim_table(name: str, judged: Sequence[JudgedClaim]) -> pd.DataFrame:
 
 
 def measure_table(quantities: Quantities) -> pd.DataFrame:
-    """The table ``measure``: every quantity that claims may speak of."""
+    """The table ``measure``: every quantity that a claim may use."""
     return frame(
         "measure",
         [

@@ -26,7 +26,7 @@ Definition = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Measured:
-    """Tables by kind, quantities that claims speak of, a table for people, and the figure."""
+    """Tables by kind, quantities that claims use, a table for people, and the figure."""
 
     tables: dict[str, pd.DataFrame]
     quantities: Quantities

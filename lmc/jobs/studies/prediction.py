@@ -43,7 +43,7 @@ def prediction(plans: Mapping[str, Plan], definition: Definition, talk: Talk) ->
 
 
 def _joined(tables: Mapping[str, pd.DataFrame], plans: Mapping[str, Plan]) -> pd.DataFrame:
-    """A row a case and hidden layer: predicted cost, and the ratio measured after training."""
+    """One row per case and hidden layer: predicted cost, and the ratio measured after training."""
     measured = (
         tables["match"]
         .groupby(["experiment_a", "layer"], as_index=False)[["identifiability_ratio"]]
