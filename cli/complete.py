@@ -28,6 +28,10 @@ def _completions(command: str, before: list[str], incomplete: str) -> list[str]:
 
     if "=" in incomplete:
         return _values(command, before, incomplete)
+    if command == "explain":
+        from lmc.jobs.reporting.vocabulary import terms
+
+        return rest_of_term(terms(), [word for word in before if "=" not in word], incomplete)
     found = _keys(command, before, incomplete)
     if command == "table" and not any("=" not in word for word in before):
         from lmc.core.schema import TABLES
@@ -42,6 +46,13 @@ def _completions(command: str, before: list[str], incomplete: str) -> list[str]:
     elif "references" in defaults_of(command):
         found += references(before)
     return [word for word in found if word.startswith(incomplete)]
+
+
+def rest_of_term(terms: list[str], before: list[str], incomplete: str) -> list[str]:
+    """The next word of the terms that begin with the words before."""
+    words = [term.split() for term in terms]
+    begun = [each for each in words if each[: len(before)] == before and len(each) > len(before)]
+    return [each[len(before)] for each in begun if each[len(before)].startswith(incomplete)]
 
 
 def references(before: list[str]) -> list[str]:

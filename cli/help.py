@@ -30,6 +30,7 @@ def settings_help(command: str) -> str:
             parts.append(f"  of your own: {group}.name=package.module:function {group}.KEY=VALUE\n")
     parts.append("\nSettings and their defaults (KEY=VALUE; nested ones with dots, GROUP.KEY=VALUE):\n")
     parts.append(textwrap.indent(OmegaConf.to_yaml(config), "  "))
+    parts.append("\nlmc explain TERM says what a word, a table or a column means.\n")
     return "".join(parts)
 
 

@@ -18,6 +18,7 @@ METAVARS = {
     "references": "[REFERENCE ...] [KEY=VALUE ...]",
     "files": "[FILE ...] [KEY=VALUE ...]",
     "settings": "[KEY=VALUE ...]",
+    "term": "[TERM]",
 }
 Sweep = Annotated[
     bool,

@@ -91,7 +91,7 @@ def bind(
     schema = _schema(builder, tuple(given), shared)
     prefix = f"{where}." if where else ""
     truths = {
-        key: SettingError(f"{prefix}{key}={value}: expected {_describe(field.annotation)}, got true/false")
+        key: SettingError(f"{prefix}{key}={value}: expected {described(field.annotation)}, got true/false")
         for key, value in settings.items()
         if _holds_bool(value)
         and (field := schema.model_fields.get(key)) is not None
@@ -165,7 +165,7 @@ def _bad_value(key: str, items: list[Any], schema: type[BaseModel], prefix: str)
     if ranged:
         message = shown["msg"].removeprefix("Value error, ").removeprefix("Input ")
         return SettingError(f"{prefix}{key}={value}: {message}")
-    expected = _describe(schema.model_fields[key].annotation)
+    expected = described(schema.model_fields[key].annotation)
     if shown["type"] == "literal_error":
         close = near_miss(
             value, str(shown["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
@@ -185,7 +185,8 @@ def _takes_bool(annotation: Any) -> bool:
     )
 
 
-def _describe(annotation: Any) -> str:
+def described(annotation: Any) -> str:
+    """A type in words: what values it takes."""
     names = {
         int: "a whole number",
         float: "a number",
@@ -197,11 +198,11 @@ def _describe(annotation: Any) -> str:
         return names[annotation]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return _describe(args[0])
+        return described(args[0])
     if origin is typing.Literal:
         return "one of " + ", ".join(str(arg) for arg in args)
     if origin in (list, tuple):
-        return f"a list (each {_describe(args[0])})" if args else "a list"
+        return f"a list (each {described(args[0])})" if args else "a list"
     if args:
-        return " or ".join(_describe(arg) for arg in args)
+        return " or ".join(described(arg) for arg in args)
     return getattr(annotation, "__name__", str(annotation))

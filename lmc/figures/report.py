@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Header:
-    """A column of a table: its name, whether it holds numbers, and which end is best."""
+    """A column of a table: its name, whether it holds numbers, which end is best, and what it means."""
 
     text: str
     number: bool = False
     best: str | None = None
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,16 @@ def write(page: Page) -> str:
     return environment.get_template("report.html.j2").render(page=page)
 
 
-def sheet(title: str, table: Tabulated) -> Sheet:
-    """A table of means, sortable by its means."""
+def sheet(title: str, table: Tabulated, meanings: Mapping[str, str] | None = None) -> Sheet:
+    """A table of means, sortable by its means.
+
+    Args:
+        meanings: what a column's head means, by its name.
+    """
+    told = meanings or {}
     heads = [
-        *(Header(key) for key in table.keys),
-        *(Header(heading.name, True, heading.best) for heading in table.headings),
+        *(Header(key, meaning=told.get(key, "")) for key in table.keys),
+        *(Header(each.name, True, each.best, told.get(each.name, "")) for each in table.headings),
     ]
     rows = [[*map(entry, row.keys), *map(_estimated, row.cells)] for row in table.rows]
     same = ", ".join(f"{key} {text}" for key, text in table.same.items())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmc.core import registry
+from lmc.core.binding import described
 from lmc.theory.explanation import Meaning
 
 
@@ -44,11 +45,11 @@ def parts_of(kind: str, builders: Mapping[str, Callable[..., Any]], given: Itera
     for name, builder in builders.items():
         hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
         settable = registry.parameters(builder, given).items()
-        described = tuple((each, _typed(hints.get(each, Any), parameter)) for each, parameter in settable)
-        found.append(Part(name, kind, builder.__doc__ or "", described))
+        typed = tuple((each, _typed(hints.get(each, Any), parameter)) for each, parameter in settable)
+        found.append(Part(name, kind, builder.__doc__ or "", typed))
     return found
 
 
 def _typed(hint: Any, parameter: inspect.Parameter) -> str:
-    text = inspect.formatannotation(hint).replace("typing.", "")
-    return text if parameter.default is parameter.empty else f"{text} = {parameter.default!r}"
+    text = described(hint)
+    return text if parameter.default is parameter.empty else f"{text}; default {parameter.default}"

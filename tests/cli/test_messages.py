@@ -7,7 +7,7 @@ import pytest
 Run = Callable[..., object]
 CASES = {
     "tran": "tran: unknown command (did you mean train? commands: train, import, match, merge, path, check, cost, coherence, dynamics, predict, symmetry, reproduce,"
-    " list, show, table, plot, report, remove)",
+    " list, show, table, plot, report, explain, remove)",
     "train --bad": "--bad: unknown option (see lmc train --help)",
     "train --formt x": "--formt: unknown option (did you mean --format? see lmc train --help)",
     "--bad": "--bad: unknown option (see lmc --help)",

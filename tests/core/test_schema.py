@@ -68,7 +68,9 @@ def test_a_command_of_lmc_makes_it(kind):
     program, command, *settings = STORED[kind].made_by.split()
     assert program == "lmc"
     assert command in COMMANDS
-    assert {setting.partition("=")[0] for setting in settings} <= {*COMMANDS[command].settings.__annotations__}
+    assert {setting.partition("=")[0] for setting in settings} <= {
+        *COMMANDS[command].settings.__annotations__
+    }
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 
-# Until the rewrite of lmc/jobs (issue 10) is in; then the mark goes and these bind.
-BEFORE_THE_REWRITE = pytest.mark.xfail(reason="lmc/jobs is being rewritten, issue 10", strict=False)
-
 
 @pytest.fixture(scope="module")
 def shape() -> ModuleType:
@@ -35,22 +32,18 @@ def test_the_commands_are_found(tree: Any):
     assert len(tree.commands) == len(COMMANDS)
 
 
-@BEFORE_THE_REWRITE
 def test_no_file_of_jobs_is_large(tree: Any):
     assert {each.name: len(each.lines) for each in tree.jobs if len(each.lines) > 250} == {}
 
 
-@BEFORE_THE_REWRITE
 def test_a_command_is_a_story(tree: Any):
     assert median(len(each.lines) for each in tree.commands) < 50
 
 
-@BEFORE_THE_REWRITE
 def test_no_command_imports_another(tree: Any):
     assert tree.sideways() == {}
 
 
-@BEFORE_THE_REWRITE
 def test_functions_of_jobs_fit_a_screen(tree: Any):
     assert tree.long_functions("lmc.jobs.") == []
 

@@ -35,7 +35,7 @@ OLD = Path(__file__).parents[1] / "fixtures" / "outputs-4640cb5"
 S, W = "digits-mlp-standard-hidden6x5-epochs3-learningrate0.01", "digits-mlp-w-hidden6x5-numfixed16x2x1"
 W_EPOCHS = f"{W}-epochs3-learningrate0.01"
 MODEL = {"model": {"name": "mlp", "hidden": [6, 5]}}
-STORES_NOTHING = {"symmetry", "list", "show", "table", "plot", "report", "remove"}
+STORES_NOTHING = {"symmetry", "list", "show", "table", "plot", "report", "explain", "remove"}
 GROUPS = {
     "data": {"name": "digits", "split_seed": 1},
     "model": {"name": "mlp", "hidden": [4]},

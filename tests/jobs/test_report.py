@@ -192,3 +192,11 @@ def test_names_of_a_folder_are_escaped(copied: Path) -> None:
     text = Path("page.html").read_text()
     assert evil not in text
     assert "&lt;script&gt;alert(1)&lt;" in text
+
+
+def test_runs_with_a_path_but_no_match_are_reported(outputs: Path, tmp_path: Path) -> None:
+    """A kind of table that is stored nowhere has no rows, but its columns."""
+    train(seeds=2, name="scanned")
+    api.path("scanned", alphas=3)
+    api.report("scanned", out=str(tmp_path / "page.html"))
+    assert "scanned" in (tmp_path / "page.html").read_text()

@@ -62,8 +62,8 @@ def test_every_builder_says_what_it_does_and_how_it_is_set(part: Part):
 
 def test_a_parameter_shows_type_default_and_meaning():
     sections = dict(explain("identifiability", PARTS).meanings[-1].sections)
-    assert sections["tau"].startswith("float = 1.0; an exchange is cheap")
-    assert sections["point"] == "Literal['activation', 'norm', 'linear'] = 'activation'"
+    assert sections["tau"].startswith("a number; default 1.0; an exchange is cheap")
+    assert sections["point"] == "one of activation, norm, linear; default activation"
 
 
 def test_a_docstring_shows_formulas_as_they_are_and_no_code_marks():
@@ -88,8 +88,8 @@ def test_a_docstring_shows_formulas_as_they_are_and_no_code_marks():
         ("", "Does it."),
         ("", "By this::"),
         ("", "\n    x = y\n     + z\n"),
-        ("a", "int; one and two."),
-        ("b", "float | None = None; one and two."),
+        ("a", "a whole number; one and two."),
+        ("b", "a number or null; default None; one and two."),
     )
 
 

@@ -17,6 +17,7 @@ from lmc.core.schema.pairs import (
 from lmc.core.schema.runs import (
     CLAIM,
     EXPERIMENTS,
+    EXPLANATION,
     FIGURE,
     FIXED,
     HISTORY,
@@ -32,7 +33,7 @@ _ORDER = (
     *(CHECK, BARRIER, PATH, GAP, REPRESENTATION),
     *(MATCHED, NEURON_BY_NEURON, LAYERS, PROJECTION, TAU, BOUND, ANISOTROPY),
     *(ESTIMATES, COST, SWAP, DISTANCE, DYNAMICS, HISTORY, PREDICTION, CLAIM, MEASURE),
-    *(EXPERIMENTS, RUNS, SYMMETRY, FIXED, FIGURE, SETTING),
+    *(EXPERIMENTS, RUNS, SYMMETRY, FIXED, FIGURE, SETTING, EXPLANATION),
 )
 TABLES: dict[str, Table] = {table.kind: table for table in _ORDER}
 STORED = {kind: table for kind, table in TABLES.items() if table.made_by}

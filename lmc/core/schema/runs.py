@@ -153,3 +153,13 @@ SETTING = Table(
     "Settings of experiments",
     (EXPERIMENT, text("key", "dotted key of the setting"), text("value", "value of the setting")),
 )
+EXPLANATION = Table(
+    "explanation",
+    "Meanings of terms",
+    (
+        text("term", "term, table, column or part that is explained"),
+        text("kind", "what it is: glossary, theory, table, column, or a part's kind"),
+        text("label", "what the text says of it: formula, range, large, small, source, or a column's name"),
+        text("text", "explanation"),
+    ),
+)

@@ -31,6 +31,7 @@ from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting import commands as repeat
 from lmc.jobs.reporting import findings
 from lmc.jobs.reporting.selection import Chosen, drawn, for_figure, short_names
+from lmc.jobs.reporting.vocabulary import head_meanings
 from lmc.store.experiments import Experiment, Run
 from lmc.store.layout import Store
 from lmc.store.records import Reproduce, RunInfo, Train
@@ -112,7 +113,8 @@ class StoredResults:
             if "split" in table and (table["split"] == _SPLIT).any():
                 table = table[table["split"] == _SPLIT]
             if len(table):
-                found.append(sheet(title, tabulate(kind, table, short_names([table]))))
+                tabulated = tabulate(kind, table, short_names([table]))
+                found.append(sheet(title, tabulated, head_meanings(kind)))
         return found
 
     def _more(self, references: Sequence[str]) -> list[str]:

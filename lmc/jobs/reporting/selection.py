@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lmc.core.errors import LmcError, StoredFileError
 from lmc.core.registry import unknown
 from lmc.core.schema import TABLES
@@ -65,12 +67,11 @@ class Chosen:
                 runs = list(zip(table[f"experiment{side}"], table[f"seed{side}"], strict=True))
                 wanted = [named.get(run, -1) for run in runs]
                 epochs = table[f"epoch{side}"]
-                table = table[
-                    [
-                        want is None or want == epoch or (course and want > epoch)
-                        for want, epoch in zip(wanted, epochs, strict=True)
-                    ]
+                kept = [
+                    want is None or want == epoch or (course and want > epoch)
+                    for want, epoch in zip(wanted, epochs, strict=True)
                 ]
+                table = _those(table, kept)
         if not course:
             table = _last(table, there)
         if there and len(table):
@@ -78,6 +79,11 @@ class Chosen:
                 f"experiment{there[0]}", key=lambda names: names.map(order), kind="stable"
             )
         return table.reset_index(drop=True)
+
+
+def _those(table: pd.DataFrame, kept: Sequence[bool]) -> pd.DataFrame:
+    """The rows that are kept. (An empty list in brackets would take all columns away.)"""
+    return table.loc[np.array(kept, dtype=bool)]
 
 
 def _last(table: pd.DataFrame, sides: Sequence[str]) -> pd.DataFrame:
@@ -114,7 +120,7 @@ def for_figure(chosen: Chosen, kind: Kind, where: Mapping[str, Any]) -> list[pd.
     sides = [f"experiment{side}" for side in _SIDES if f"experiment{side}" in first]
     there = set(zip(*(first[side] for side in sides), strict=True))
     kept = [
-        table[[pair in there for pair in zip(*(table[side] for side in sides), strict=True)]]
+        _those(table, [pair in there for pair in zip(*(table[side] for side in sides), strict=True)])
         for table in others
     ]
     return [first, *kept]

@@ -133,6 +133,32 @@ lmc report -o all.html""",
 
 
 @dataclass(frozen=True)
+class Explain(Common):
+    """Settings of ``lmc explain``: the words of one term."""
+
+    references: list[str] = field(default_factory=list)
+
+
+EXPLAIN = Command(
+    name="explain",
+    settings=Explain,
+    main="explanation",
+    doc="What a term, table, column or part means (table ``explanation``).",
+    help="Say what a term, a table, a column or a choice means.",
+    words="term",
+    text="""\
+Definition, formula, range, what large and small values mean, and the source.
+Without a term: the list of all.""",
+    examples="""\
+lmc explain identifiability ratio
+lmc explain table match                          every column of a table
+lmc explain barrier.loss_barrier                 one column
+lmc explain activation                           a matcher, and its settings
+lmc explain theory 4                             a section of the theory page""",
+)
+
+
+@dataclass(frozen=True)
 class Remove(Common):
     """Settings of ``lmc remove``."""
 
