@@ -1,4 +1,4 @@
-"""Experiments and runs on disk (DESIGN 6). Reading a folder runs none of its code."""
+"""Experiments and runs on disk. Reading a folder runs none of its code."""
 
 from __future__ import annotations
 

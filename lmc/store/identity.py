@@ -1,4 +1,4 @@
-"""A run is found by what it is: settings to name (DESIGN 5).
+"""A run is found by what it is: settings to name.
 
 The hash covers every setting the numbers depend on, coerced, with settings at their defaults left out,
 so that a setting added later renames nothing. Devices, threads, folders and the list of seeds stay out.

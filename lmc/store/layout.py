@@ -1,4 +1,4 @@
-"""Where everything lies under an outputs folder: ``<kind>/<name>/`` (DESIGN 6)."""
+"""Where everything lies under an outputs folder: ``<kind>/<name>/``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Permutations on disk, found again by what they were made from (DESIGN 6).
+"""Permutations on disk, found again by what they were made from.
 
 A file ``permutations.safetensors`` beside a result holds, under ``RUN_A:RUN_B:GROUP``, which neuron of run
 B takes each slot of run A. Its metadata hold, for every set of runs matched together, a digest of the

@@ -1,4 +1,4 @@
-"""What a reference stands for: ``EXPERIMENT[/SEED][@EPOCH]``, a glob, or a folder's path (DESIGN 5)."""
+"""What a reference stands for: ``EXPERIMENT[/SEED][@EPOCH]``, a glob, or a folder's path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of jobs on disk, and collecting them (DESIGN 6)."""
+"""The tables of jobs on disk, and collecting them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons of lmc with the plain way, in one process, by turns, reported as ratios (DESIGN 8).
+"""Comparisons of lmc with the plain way, in one process, by turns, reported as ratios.
 
     pytest tests/benchmarks --benchmark-only
 

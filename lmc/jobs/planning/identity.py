@@ -1,4 +1,4 @@
-"""What a training is: its identity, and the record kept of it (DESIGN 5)."""
+"""What a training is: its identity, and the record kept of it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Words = Literal["settings", "references", "files", "kind", "experiment", "term"]
+Words = Literal["settings", "references", "files", "term"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,8 @@ class Command:
 
     Attributes:
         settings: the dataclass of what it can be told.
-        words: what it takes beside ``key=value``: nothing, references to stored runs, files, a kind of
-            table or figure and references, the name of an experiment, or a term.
+        words: what it takes beside ``key=value``: nothing, references to stored runs, files, or the words
+            of a term.
         flags: its own options beside those of every command: dry_run, trust, listing, out.
         help: one line.
         text: what the line leaves out.
