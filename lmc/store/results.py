@@ -33,12 +33,6 @@ def write(
         files.write_tensors(folder / f"{name}.safetensors", content)
 
 
-def stored_kinds(outputs: Path) -> list[str]:
-    """The kinds of table that some job has stored."""
-    found = {item.stem for item in outputs.glob("*/*/*.parquet")} & TABLES.keys()
-    return sorted(found | {kind for kind in IN_RUNS if any(outputs.glob(f"*/*/*/{kind}.parquet"))})
-
-
 def collect(
     outputs: Path,
     kind: str,

@@ -77,7 +77,8 @@ def _meanings(wanted: str, parts: Iterable[Part]) -> Iterator[Meaning]:
     for name, declared in _tables().items():
         if wanted in (key(name), f"table {key(name)}"):
             lines = ((column.name, f"{column.meaning} [{column.dtype}]") for column in declared)
-            yield Meaning("table", f"table {name}", tuple(lines))
+            made = f" Made by: {TABLES[name].made_by}." if TABLES[name].made_by else ""
+            yield Meaning("table", f"table {name}", (("", f"{TABLES[name].title}.{made}"), *lines))
     yield from _column(wanted)
     yield from (part.meaning() for part in parts if key(part.name) == wanted)
 

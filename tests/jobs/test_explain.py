@@ -32,7 +32,8 @@ def test_a_term_has_a_definition_a_formula_and_a_source() -> None:
 def test_every_table_its_columns_and_every_part_can_be_asked_for() -> None:
     for kind, table in TABLES.items():
         found = told("table", kind)
-        assert [*found] == [f"table:{column.name}" for column in table]
+        assert [*found] == ["table:", *(f"table:{column.name}" for column in table)]
+        assert found["table:"].startswith(table.title)
     for name in (*matching.MATCHERS, *merging.MERGERS):
         kinds = set(api.explain(name)["kind"])
         assert kinds & {"matcher", "merger"}, name

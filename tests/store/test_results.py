@@ -42,7 +42,6 @@ def test_what_a_job_writes(outputs):
         "permutations.safetensors",
     }
     assert records.read(folder / "settings.yaml") == JOB
-    assert results.stored_kinds(outputs) == ["barrier", "history"]
 
 
 def test_a_fact_of_two_jobs_is_collected_once(outputs):

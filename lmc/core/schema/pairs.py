@@ -165,7 +165,7 @@ TAU = Table(
         number("share_moved", "share of all neurons that the matching moves"),
         LOSS_BARRIER.here("loss barrier on the test split after this matching"),
     ),
-    made_by="lmc match",
+    made_by="lmc match sensitivity=true",
     in_report="Matching by identifiability, as its threshold changes",
 )
 DYNAMICS = Table(
