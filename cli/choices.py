@@ -6,14 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from lmc.core.names import registered
-
-REGISTRIES = {
-    "data": ("lmc.data", "DATASETS"),
-    "model": ("lmc.models", "MODELS"),
-    "variant": ("lmc.variants", "VARIANTS"),
-    "match": ("lmc.matching", "MATCHERS"),
-    "merge": ("lmc.merging", "MERGERS"),
-}
+from lmc.jobs.protocol.registries import REGISTRIES
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmc.jobs.aligning.lineup import line_up
+from lmc.jobs.aligning.lineup import line_up, matchings_of, pairs_in
 from lmc.jobs.aligning.matcher import NONE, Matcher
 from lmc.jobs.aligning.pair import each_aligned
 from lmc.jobs.measuring.gaps import Gap
@@ -25,13 +25,13 @@ def run(settings: Check, talk: Talk) -> Outcome:
     measures: list[PairMeasure] = [Line(settings), Gap([0.5], settings.split)]
     matchers = [Matcher.bind({"name": name}) for name in ALIGNED]
     job = open_pairs("check", settings, talk)
-    lineups = [line_up(pairs, job) for pairs in job.sets]
+    lineups = line_up(job)
     constants = constant_losses(lineups, settings.split)
-    steps = sum(len(lineup.pairs) for lineup in lineups) * (1 + len(matchers))
+    steps = pairs_in(lineups) * (1 + len(matchers))
     with talk.progress("checking", steps) as bar:
         match = all_match_tables(lineups, matchers[-1])["match"]
         tables = measure_pairs(each_aligned(lineups, [NONE, *matchers]), measures, bar)
     found = judged(settings, {**tables, "match": match}, constants)
     tables = {**tables, "match": match, "check": check_table(found)}
-    matched = [each for lineup in lineups for each in lineup.to_store]
+    matched = matchings_of(lineups)
     return job.finish(tables, "check", [each.summary() for each in found], matched=matched)

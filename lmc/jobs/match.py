@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lmc.core.errors import SettingError
 from lmc.core.schema import concatenate
-from lmc.jobs.aligning.lineup import line_up
+from lmc.jobs.aligning.lineup import line_up, matchings_of, pairs_in
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.measuring.neurons import TAUS, all_match_tables, tau_table
 from lmc.jobs.measuring.paths.line import Line
@@ -23,12 +23,12 @@ def run(settings: Match, talk: Talk) -> Outcome:
             "sensitivity=true: only matching by identifiability has a tau", "match=identifiability"
         )
     job = open_pairs("match", settings, talk)
-    lineups = [line_up(pairs, job) for pairs in job.sets]
+    lineups = line_up(job)
     tables = all_match_tables(lineups, matcher)
     summaries = matches(tables["match"])
-    matched = [each for lineup in lineups for each in lineup.to_store]
+    matched = matchings_of(lineups)
     if settings.sensitivity:
-        with talk.progress("tau", sum(len(lineup.pairs) for lineup in lineups) * len(TAUS)) as bar:
+        with talk.progress("tau", pairs_in(lineups) * len(TAUS)) as bar:
             line = Line(Path(alphas=25))
             parts = [tau_table(lineup, matcher, line, bar) for lineup in lineups]
         tables["tau"] = concatenate("tau", parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmc.jobs.aligning.lineup import line_up
+from lmc.jobs.aligning.lineup import line_up, matchings_of, pairs_in
 from lmc.jobs.aligning.matcher import Matcher, unaligned_and
 from lmc.jobs.aligning.pair import each_aligned
 from lmc.jobs.measuring.gaps import Gap
@@ -19,11 +19,11 @@ def run(settings: Path, talk: Talk) -> Outcome:
     measures = _measures(settings)
     matchers = unaligned_and(Matcher.bind(settings.match))
     job = open_pairs("path", settings, talk)
-    lineups = [line_up(pairs, job) for pairs in job.sets]
+    lineups = line_up(job)
     for lineup in lineups:
         for measure in measures:
             measure.check(lineup)
-    total = sum(len(lineup.pairs) for lineup in lineups) * len(matchers)
+    total = pairs_in(lineups) * len(matchers)
     with talk.progress("scanning", total) as bar:
         tables = measure_pairs(each_aligned(lineups, matchers), measures, bar)
     return job.finish(
@@ -31,7 +31,7 @@ def run(settings: Path, talk: Talk) -> Outcome:
         measures[-1].main,
         [summary for measure in measures for summary in measure.summaries(tables)],
         {name: figure for measure in measures for name, figure in measure.figures(tables).items()},
-        [matched for lineup in lineups for matched in lineup.to_store],
+        matchings_of(lineups),
     )
 
 

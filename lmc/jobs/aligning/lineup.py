@@ -19,7 +19,6 @@ from lmc.data import Dataset
 from lmc.jobs.aligning.evidence import Measured
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.opening.job import Job
-from lmc.jobs.opening.pairs import PairSet
 from lmc.jobs.opening.runs import Opened
 from lmc.jobs.protocol.talk import Talk
 from lmc.matching import Evidence, Matching, Needs
@@ -141,7 +140,22 @@ class Lineup:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def line_up(pairs: PairSet, job: Job) -> Lineup:
-    """The runs of a set of a job's, ready to be matched."""
-    network = pairs.runs[0].network(pairs.dataset)
-    return Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, job.device, job.talk, job.outputs)
+def line_up(job: Job) -> list[Lineup]:
+    """The runs of every set of a job over pairs, ready to be matched."""
+    found = []
+    for pairs in job.sets:
+        network = pairs.runs[0].network(pairs.dataset)
+        found.append(
+            Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, job.device, job.talk, job.outputs)
+        )
+    return found
+
+
+def pairs_in(lineups: Sequence[Lineup]) -> int:
+    """How many pairs are compared."""
+    return sum(len(lineup.pairs) for lineup in lineups)
+
+
+def matchings_of(lineups: Sequence[Lineup]) -> list[StoredMatching]:
+    """The matchings made so far, as they are written beside a job's tables."""
+    return [matched for lineup in lineups for matched in lineup.to_store]

@@ -7,15 +7,13 @@ from importlib import import_module
 from lmc.core.names import registered
 from lmc.core.schema import TABLES
 from lmc.jobs.protocol.commands import COMMANDS
+from lmc.jobs.protocol.registries import REGISTRIES
 from lmc.theory import Part, names, parts_of
 from lmc.theory.glossary import glossary, key
 
+_WORDS = {"data": "data set", "match": "matcher", "merge": "merger"}
 ROOMS = {
-    "matcher": ("lmc.matching", "MATCHERS"),
-    "merger": ("lmc.merging", "MERGERS"),
-    "variant": ("lmc.variants", "VARIANTS"),
-    "model": ("lmc.models", "MODELS"),
-    "data set": ("lmc.data", "DATASETS"),
+    **{_WORDS.get(group, group): place for group, place in REGISTRIES.items()},
     "path": ("lmc.jobs.measuring.paths", "PATHS"),
 }
 """What a name is, and the registry that has it."""
