@@ -40,7 +40,7 @@ Format = Annotated[
         help="How to print the result. Default: table on a terminal, csv when piped.",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print references only, one a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print references only, one per line.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]
 Trust = Annotated[

@@ -141,7 +141,7 @@ def _csv(frame: pd.DataFrame) -> str:
 
 
 def _json(frame: pd.DataFrame) -> str:
-    """Records, one a line; pandas' own writer would round to 15 digits."""
+    """Records, one per line; pandas' own writer would round to 15 digits."""
     names = [str(name) for name in frame.columns]
     records = [
         json.dumps({name: _plain(value) for name, value in zip(names, row)}, default=str, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Does a mask break anything? Anisotropy of the slots, and the bound on it (THEORY 3), in float64."""
+"""Does the mask break permutation symmetry on these data? Anisotropy and its bound (THEORY 3), in float64."""
 
 from __future__ import annotations
 

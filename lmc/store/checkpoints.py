@@ -76,7 +76,7 @@ def read(path: Path) -> Checkpoint:
     if not path.is_file():
         raise StoredFileError(f"{path}: is a folder", "name the files in it")
     if path.suffix.lower() not in SUFFIXES:
-        raise StoredFileError(f"{path}: no checkpoint, by its name", listed)
+        raise StoredFileError(f"{path}: unrecognised checkpoint extension", listed)
     content = files.read_tensors(path) if path.suffix.lower() == SAFETENSORS else _unpickled(path)
     key, tensors = _weights(path, content)
     with path.open("rb") as file:

@@ -52,9 +52,10 @@ def contents(parts: Iterable[Part] = ()) -> Explanation:
 def names(parts: Iterable[Part] = ()) -> list[str]:
     """Every word that ``explain`` knows, for completion and near misses."""
     terms = [name for entry in glossary().values() for name in (entry.term, *entry.aliases)]
+    tables = [*_tables(), *(f"table {name}" for name in _tables())]
     columns = [column.name for declared in _tables().values() for column in declared]
     theory = ["theory", *(name for name, _ in _titles())]
-    return list(dict.fromkeys([*terms, *_tables(), *columns, *(part.name for part in parts), *theory]))
+    return list(dict.fromkeys([*terms, *tables, *columns, *(part.name for part in parts), *theory]))
 
 
 def _tables() -> Mapping[str, Sequence[Column]]:
@@ -106,7 +107,9 @@ def _term(entry: Entry) -> Meaning:
 
 
 def _sentence(text: str) -> str:
-    return text.partition(". ")[0].rstrip(".:") + "."
+    """Up to the first full stop; an ellipsis is none, and a question keeps its mark."""
+    first = re.split(r"(?<=[^.]\.) ", text, maxsplit=1)[0]
+    return first if first.endswith("?") else first.rstrip(".:") + "."
 
 
 def _near(wanted: str, known: Sequence[str]) -> list[str]:

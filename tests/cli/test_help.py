@@ -65,6 +65,7 @@ def test_help_of_the_program(lmc_run: Run) -> None:
         ("lmc path digits", ["digits-mlp-w-1f3a9c02", "digits-mlp-w-1f3a9c02/0"]),
         ("lmc table barrier digits-mlp-w-1f3a9c02/", ["digits-mlp-w-1f3a9c02/0"]),
         ("lmc explain cross t", ["term"]),
+        ("lmc explain table barr", ["barrier"]),
         ("lmc explain identif ratio=", []),
         ("lmc path kind=", ["line", "representation"]),
         ("lmc train broken=1 var", []),

@@ -95,7 +95,7 @@ def test_a_verdict_is_not_certain_where_pairs_or_intervals_reach_across(
 @pytest.mark.parametrize(
     ("none", "by_cost", "in_fact", "says"),
     [
-        (0.3, 1.0, 1.0, "it does not hold here"),
+        (0.3, 1.0, 1.0, "theory predicts no barrier, but one was measured"),
         (0.01, 0.1, 0.2, "although neurons could be exchanged"),
         (0.01, 1.0, 1.0, "100% in fact"),
         (0.3, 0.0, 0.0, "0% in fact"),

@@ -164,7 +164,7 @@ def test_unlike_runs_are_refused_and_both_are_named(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("references", "settings", "error", "message"),
     [
-        (["standard/0"], {}, RunReferenceError, "one run where two are needed"),
+        (["standard/0"], {}, RunReferenceError, "only one run given; two are required"),
         ([], {}, RunReferenceError, "no run is named"),
         (["standart"], {}, RunReferenceError, "did you mean standard"),
         (["standard@3"], {}, RunReferenceError, "epoch 3 was never stored"),

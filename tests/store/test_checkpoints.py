@@ -236,7 +236,7 @@ def test_what_is_no_checkpoint_is_named():
     for name, message in {
         "nope.pt": f"nope.pt: no such file (a checkpoint to import: {names})",
         "folder.pt": "folder.pt: is a folder (name the files in it)",
-        "a.npz": f"a.npz: no checkpoint, by its name ({names})",
+        "a.npz": f"a.npz: unrecognised checkpoint extension ({names})",
         "text.pt": "text.pt: truncated, or not a torch checkpoint (",
         "empty.ckpt": "empty.ckpt: truncated, or not a torch checkpoint (EOFError)",
         "a.safetensors": "a.safetensors: truncated, or not a safetensors file (",

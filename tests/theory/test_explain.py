@@ -154,6 +154,12 @@ def test_contents_list_everything_once():
     assert sorted(listed) == sorted([*wanted, *(f"theory {n}" for n in range(1, 8))])
 
 
+def test_contents_give_the_first_sentence_with_its_own_end():
+    parts = [Part("asks", "x", "Which pairs, 0-1, ... hold?"), Part("says", "x", "From 0, 1, ... on. More.")]
+    listed = {label: text for meaning in contents(parts).meanings for label, text in meaning.sections}
+    assert (listed["asks"], listed["says"]) == ("Which pairs, 0-1, ... hold?", "From 0, 1, ... on.")
+
+
 def test_every_name_offered_can_be_explained():
     for name in names(PARTS):
         assert explain(name, PARTS).meanings

@@ -60,7 +60,7 @@ def _theory(found: Mapping[str, Estimate], identifiable: float, verdict: str) ->
     stays = by_cost >= identifiable
     says = f"; {by_cost:.0%} of the neurons are identifiable by cost, {in_fact:.0%} in fact"
     if stays and verdict != NO_ALIGNMENT:
-        return says + ", so the theory expects no barrier: it does not hold here"
+        return says + ", so theory predicts no barrier, but one was measured"
     if not stays and verdict == NO_ALIGNMENT and in_fact < identifiable:
         return says + ": the line is low although neurons could be exchanged"
     return says

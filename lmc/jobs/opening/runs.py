@@ -178,7 +178,7 @@ def pairs_of(runs: Sequence[Opened], how: str) -> list[tuple[Opened, Opened]]:
     """
     if len(runs) < 2:
         raise RunReferenceError(
-            f"{runs[0].run.reference}: one run where two are needed",
+            f"{runs[0].run.reference}: only one run given; two are required",
             "name two runs, or an experiment of several",
         )
     if how == "all":

@@ -49,7 +49,7 @@ COST = Command(
     settings=Cost,
     main="layer",
     doc="Norm costs of every layer (table ``layer``; ``cost`` and ``swap`` hold the pairs).",
-    help="What functions cost the neurons, and exchanging two.",
+    help="Norm costs of realising functions and swapping neurons.",
     flags=("trust",),
     examples="""\
 lmc cost digits-mlp-w                            per layer: subspace, own and swap costs, verdict
@@ -71,7 +71,7 @@ COHERENCE = Command(
     settings=Coherence,
     main="layer",
     doc="Coherence and anisotropy of every layer (table ``layer``; also ``anisotropy`` and ``bound``).",
-    help="Does a mask break anything? Coherence and anisotropy.",
+    help="Does the mask break permutation symmetry on these data?",
     flags=("trust",),
     examples="""\
 lmc coherence digits-mlp-w
@@ -196,7 +196,7 @@ REPRODUCE = Command(
     name="reproduce",
     settings=Reproduce,
     main="claim",
-    doc="Run a named experiment; one row a claim (table ``claim``).",
+    doc="Run a named experiment; one row per claim (table ``claim``).",
     help="Run a named experiment from training to its claims.",
     flags=("listing",),
     examples="""\

@@ -39,7 +39,7 @@ SHOW = Command(
     name="show",
     settings=Show,
     main="setting",
-    doc="A stored run's or experiment's settings, one row a key (table ``setting``).",
+    doc="A stored run's or experiment's settings, one row per key (table ``setting``).",
     help="Show the settings of an experiment or a run.",
     examples="""\
 lmc show digits-mlp-w

@@ -40,7 +40,7 @@ TRAIN = Command(
     name="train",
     settings=Train,
     main="run",
-    doc="Train runs; one row a run (table ``run``).",
+    doc="Train runs; one row per run (table ``run``).",
     published=True,
     help="Train runs of a network together.",
     words="settings",
@@ -74,15 +74,15 @@ IMPORT = Command(
     name="import",
     settings=Import,
     main="run",
-    doc="Make runs out of checkpoint files; one row a run (table ``run``).",
+    doc="Make runs out of checkpoint files; one row per run (table ``run``).",
     module="import_",
     help="Make runs out of checkpoints that lmc did not train.",
     words="files",
     flags=("dry_run",),
     text="""\
 The files, .safetensors or torch's, become the runs 0, 1, ... of one experiment. Name the model and the
-data that they were trained on: the losses in the table tell whether these fit (data.standardise=false
-leaves inputs as they are). The same weights again are found stored, other ones are another experiment.""",
+data that they were trained on; poor losses mean the data were prepared differently (data.standardise=false
+leaves inputs unchanged). The same weights again are found stored, other ones are another experiment.""",
     examples="""\
 lmc import a.safetensors b.pt model=resnet20 data=cifar10 name=mine
 lmc import checkpoints/*.pt model=vgg11 data=cifar10       in the order of their names
@@ -103,14 +103,14 @@ MATCH = Command(
     name="match",
     settings=Match,
     main="match",
-    doc="Match the neurons of pairs of runs; one row a layer and pair (table ``match``).",
+    doc="Match the neurons of pairs of runs; one row per layer and pair (table ``match``).",
     help="Match the neurons of pairs of runs; which are identifiable?",
     flags=("trust",),
     examples="""\
 lmc match digits-mlp-w                           pairs 0-1, 2-3, layer by layer
 lmc match digits-mlp-w/0 digits-mlp-w/1
 lmc match digits-mlp-w pairs=all match.tau=0.5 --format csv
-lmc table neuron digits-mlp-w                    afterwards: one row a neuron""",
+lmc table neuron digits-mlp-w                    afterwards: one row per neuron""",
 )
 
 
@@ -199,7 +199,7 @@ CHECK = Command(
     name="check",
     settings=Check,
     main="check",
-    doc="Whether runs can be averaged, and after what; one row a quantity (table ``check``).",
+    doc="Whether runs can be averaged, and after what; one row per quantity (table ``check``).",
     help="Can these runs be averaged? A verdict and its numbers.",
     flags=("trust",),
     examples="""\
