@@ -9,8 +9,8 @@ from lmc.core.names import unknown
 from lmc.core.schema import TABLES, frame
 from lmc.figures import FIGURES
 from lmc.figures.writing import SUFFIXES, save
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.protocol.commands.reading import Plot
-from lmc.jobs.protocol.composing import outputs_folder
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.selection import Chosen, drawn, drawn_rows, for_figure, where_faults
@@ -30,7 +30,7 @@ def run(settings: Plot, talk: Talk) -> Outcome:
     raise_together(where_faults(kind.tables, settings.where))
     file = Path(settings.out or f"{name}.png").expanduser()
     check_file(file, SUFFIXES)
-    tables = for_figure(Chosen.of(Path(outputs_folder(settings.outputs)), references), kind, settings.where)
+    tables = for_figure(Chosen.of(store_of(settings).root, references), kind, settings.where)
     if tables[0].empty:
         what, main = "these runs" if references else "any run", kind.tables[0]
         raise RunReferenceError(f"no stored {main} table covers {what}", f"run {TABLES[main].made_by}")

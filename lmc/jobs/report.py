@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lmc.core.errors import RunReferenceError
 from lmc.figures.report import write
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.protocol.commands.reading import Report
-from lmc.jobs.protocol.composing import outputs_folder
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.page import StoredResults
@@ -20,7 +20,7 @@ def run(settings: Report, talk: Talk) -> Outcome:
     """Read everything stored about the references' runs, or about all, and write one HTML file."""
     file = Path(settings.out).expanduser()
     files.check_file(file, (".html", ".htm"))
-    outputs = Path(outputs_folder(settings.outputs))
+    outputs = store_of(settings).root
     chosen = Chosen.of(outputs, settings.references)
     if not chosen.epochs:
         raise RunReferenceError(f"nothing is stored under {outputs}", "lmc train makes runs")

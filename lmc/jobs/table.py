@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lmc.core.errors import SettingError
 from lmc.core.names import unknown
 from lmc.core.schema import STORED
 from lmc.core.tabulation import Tabulated, tabulate
+from lmc.jobs.opening.folders import store_of
 from lmc.jobs.protocol.commands.reading import Table
-from lmc.jobs.protocol.composing import outputs_folder
 from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.reporting.narrowing import narrowing
@@ -27,7 +25,7 @@ def run(settings: Table, talk: Talk) -> Outcome:
     kind, *references = settings.references
     if kind not in STORED:
         raise unknown("table", kind, STORED)
-    outputs = Path(outputs_folder(settings.outputs))
+    outputs = store_of(settings).root
     names = named_experiments(outputs, references)
     found = results.collect(outputs, kind, names)
     narrow = narrowing(kind, settings.columns, settings.where, found)

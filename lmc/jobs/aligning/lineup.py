@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from lmc.data import Dataset
 from lmc.jobs.aligning.evidence import Measured
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.opening.job import Job
+from lmc.jobs.opening.pairs import PairSet
 from lmc.jobs.opening.runs import Opened
 from lmc.jobs.protocol.talk import Talk
 from lmc.matching import Evidence, Matching, Needs
@@ -50,6 +52,12 @@ class Lineup:
     given: Groups | None = None
     made: dict[str, Matching] = field(default_factory=dict)
     to_store: list[StoredMatching] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, pairs: PairSet, device: torch.device, talk: Talk, **further: Any) -> Lineup:
+        """The runs of a set; ``further`` are ``outputs`` and ``given``."""
+        network = pairs.runs[0].network(pairs.dataset)
+        return cls(pairs.runs, pairs.pairs, pairs.dataset, network, device, talk, **further)
 
     @cached_property
     def states(self) -> list[State]:
@@ -142,13 +150,7 @@ class Lineup:
 
 def line_up(job: Job) -> list[Lineup]:
     """The runs of every set of a job over pairs, ready to be matched."""
-    found = []
-    for pairs in job.sets:
-        network = pairs.runs[0].network(pairs.dataset)
-        found.append(
-            Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, job.device, job.talk, job.outputs)
-        )
-    return found
+    return [Lineup.of(pairs, job.device, job.talk, outputs=job.outputs) for pairs in job.sets]
 
 
 def pairs_in(lineups: Sequence[Lineup]) -> int:

@@ -137,9 +137,7 @@ class OverEpochs:
                 bar.advance()
 
     def _lineup(self, epoch: int, groups: Groups | None = None) -> Lineup:
-        course, pairs = self.course, self.course.at(epoch)
-        network = pairs.runs[0].network(pairs.dataset)
-        return Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, course.device, self.talk, given=groups)
+        return Lineup.of(self.course.at(epoch), self.course.device, self.talk, given=groups)
 
     def _groups(self) -> Groups:
         """What permutes; nothing where that cannot be found, as the unaligned line does not need it."""

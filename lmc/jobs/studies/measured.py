@@ -44,9 +44,7 @@ def pair_set(plan: Plan, definition: Definition) -> PairSet:
 def lineup(plan: Plan, definition: Definition, talk: Talk) -> Lineup:
     """The runs of a case, ready to be matched."""
     device = use_device(plan.settings.device, plan.settings.threads)
-    pairs = pair_set(plan, definition)
-    network = pairs.runs[0].network(pairs.dataset)
-    return Lineup(pairs.runs, pairs.pairs, pairs.dataset, network, device, talk)
+    return Lineup.of(pair_set(plan, definition), device, talk)
 
 
 def runs_of(plans: Mapping[str, Plan]) -> list[Run]:
