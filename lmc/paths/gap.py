@@ -13,7 +13,7 @@ from torch.func import functional_call
 from lmc.models.modes import evaluating
 from lmc.models.stack import Point, State, chunk, forward, portions
 from lmc.paths.cuts import calls, captured, decides
-from lmc.paths.line import Between
+from lmc.paths.first_layer import Between
 from lmc.paths.scene import Scene
 from lmc.recording import features
 from lmc.recording.evaluation import RowsOfStack

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from lmc.models.modes import evaluating
-from lmc.models.stack import Point, State, forward
+from lmc.models.stack import State
+from lmc.paths.first_layer import Pair, first_layer
 from lmc.recording.evaluation import Replacements
 
 Alphas = Sequence[float]
-Pair = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
-"""State dicts of two networks of one architecture, A and B."""
 
 
 def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequence[float]) -> State:
@@ -37,58 +34,9 @@ class Line:
         """(1 - l) A + l B, as ``interpolate``."""
         return interpolate(*pair, alphas)
 
-    def shortcut(self, module: nn.Module, pair: Pair, alphas: Alphas, example: Tensor) -> Replacements | None:
-        """Outputs of a first layer that is linear in the data are linear in l too: two ends, not L points."""
-        first = first_linear(module, pair[0], example)
-        return None if first is None else _shared(*first, pair, alphas)
-
-
-def first_linear(
-    module: nn.Module, state: Mapping[str, Tensor], example: Tensor
-) -> tuple[str, torch.Size] | None:
-    """The ``nn.Linear`` that reads the data as they are (reshaped at most), if there is one.
-
-    Returns:
-        its name, and the shape it reads a sample in.
-    """
-    example = example.to(next(iter(state.values())).device)
-    found: list[tuple[str, torch.Size]] = []
-
-    def listen(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
-            value = args[0]
-            same = value.data_ptr() == example.data_ptr() and value.numel() == example.numel()
-            if same and value.shape[0] == 1:
-                found.append((name, value.shape[1:]))
-
-        return hook
-
-    layers = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
-    with ExitStack() as context, evaluating(module):
-        for name, part in layers:
-            context.enter_context(part.register_forward_pre_hook(listen(name)))
-        forward(module, {name: tensor[None] for name, tensor in state.items()}, example)
-    return found[0] if found else None
-
-
-class Between:
-    """The points of a line between two tensors, computed when asked for; the ends are exact."""
-
-    def __init__(self, start: Tensor, end: Tensor, alphas: Sequence[float]) -> None:
-        self.start, self.end, self.alphas = start, end, alphas
-
-    def __getitem__(self, points: slice) -> Tensor:
-        """(L, *shape) for some of the L points."""
-        found = [torch.lerp(self.start, self.end, alpha) for alpha in self.alphas[points]]
-        return found[0][None] if len(found) == 1 else torch.stack(found)
-
-
-def _shared(name: str, shape: torch.Size, pair: Pair, alphas: Alphas) -> Replacements:
-    def outputs(x: Tensor) -> Mapping[str | Point, Between]:
-        read = x.reshape(len(x), *shape)
-        start, end = (
-            nn.functional.linear(read, state[f"{name}.weight"], state.get(f"{name}.bias")) for state in pair
-        )
-        return {name: Between(start, end, alphas)}
-
-    return outputs
+    def shortcut(
+        self, module: nn.Module, pair: Pair, alphas: Alphas, examples: Tensor
+    ) -> Replacements | None:
+        """The outputs of a first layer that is linear in the data, where there is one."""
+        first = first_layer(module, pair, examples)
+        return None if first is None else first.shared(pair, alphas)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lmc.models.stack import Point, State
 from lmc.paths.cuts import OUTPUTS, calls, captured
-from lmc.paths.line import Between
+from lmc.paths.first_layer import Between
 from lmc.paths.scene import Evaluated, Scene
 from lmc.recording.evaluation import Replacements, RowsOfStack
 

@@ -9,10 +9,12 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from lmc.models.stack import State, stack_states
-from lmc.paths.line import Alphas, Line, Pair
+from lmc.paths.first_layer import Pair
+from lmc.paths.line import Alphas, Line
 from lmc.recording import evaluate, reestimate
 from lmc.recording.evaluation import Losses, Replacements
 
+_EXAMPLES = 4
 Split = tuple[Tensor, Tensor]
 Evaluated = dict[str, tuple[Tensor, Tensor]]
 """By split: mean loss and accuracy, each (L,) float64."""
@@ -24,11 +26,13 @@ class Curve(Protocol):
     def points(self, pair: Pair, alphas: Alphas) -> State:
         """The weights at every l, stacked (L, *shape)."""
 
-    def shortcut(self, module: nn.Module, pair: Pair, alphas: Alphas, example: Tensor) -> Replacements | None:
+    def shortcut(
+        self, module: nn.Module, pair: Pair, alphas: Alphas, examples: Tensor
+    ) -> Replacements | None:
         """What need not be computed at every l, for ``evaluate``; None where everything must be.
 
         Args:
-            example: (1, *input_shape).
+            examples: (N, *input_shape) of the data, a few.
         """
 
 
@@ -85,10 +89,15 @@ class Scene:
     @property
     def example(self) -> Tensor:
         """One sample (1, *input_shape)."""
-        return next(inputs[:1] for inputs, _ in self.splits.values() if len(inputs))
+        return self.examples[:1]
+
+    @property
+    def examples(self) -> Tensor:
+        """A few samples (N, *input_shape)."""
+        return next(inputs[:_EXAMPLES] for inputs, _ in self.splits.values() if len(inputs))
 
 
 def scan(scene: Scene) -> Evaluated:
     """Mean loss and accuracy at every point of the way. All points are evaluated together."""
-    replace = scene.curve.shortcut(scene.module, (scene.a, scene.b), scene.alphas, scene.example)
+    replace = scene.curve.shortcut(scene.module, (scene.a, scene.b), scene.alphas, scene.examples)
     return scene.evaluate(scene.points(), replace)

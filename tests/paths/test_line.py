@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from lmc.merging import MERGERS, Material
 from lmc.models.stack import stack_states, state_of
 from lmc.paths import Scene, interpolate, line, scan
+from lmc.paths.first_layer import FirstLayer, first_layer
 from lmc.recording import evaluate, reestimate
 
 ALPHAS = [0.0, 0.1, 0.25, 0.5, 1.0]
@@ -109,22 +113,98 @@ def test_sharing_the_first_layer_changes_nothing(case, task, monkeypatch):
     kind, build, splits = case
     example = splits["train"][0][:1]
     names = {"conv": None, "tokens": "first", "token": "first", "image": "first"}
-    found = line.first_linear(build(0), state_of(build(1)), example)
+    found = first_layer(build(0), (state_of(build(1)), state_of(build(2))), splits["train"][0][:3])
     shared = _scan(task, build, splits)
-    monkeypatch.setattr(line, "first_linear", lambda *_: None)
+    monkeypatch.setattr(line, "first_layer", lambda *_: None)
     for name, (loss, accuracy) in _scan(task, build, splits).items():
         torch.testing.assert_close(shared[name][0], loss, rtol=1e-5, atol=0)
         assert torch.equal(shared[name][1], accuracy)
     wanted = names.get(kind, "layers.0")
-    assert found == (wanted and (wanted, example.shape[1:] if wanted == "first" else torch.Size([6])))
+    shape = example.shape[1:] if wanted == "first" else torch.Size([6])
+    assert found == (wanted and FirstLayer(wanted, shape))
 
 
-def test_a_layer_that_does_not_read_the_data_as_they_are_is_not_shared(samples):
-    scaled = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), nn.Linear(6, 2))
-    assert line.first_linear(scaled, state_of(scaled), samples(1)[0]) is None
-    merged = nn.Sequential(nn.Flatten(0, 1), nn.Linear(3, 2))  # rows of a sample become samples
-    assert line.first_linear(merged, state_of(merged), samples(1)[0]) is None
-    assert line.first_linear(nn.Flatten(), {"x": torch.zeros(1)}, samples(1)[0]) is None
+class Scaled(nn.Linear):
+    """Reads the data as they are, and is not linear in its weights."""
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight / self.weight.norm(dim=1, keepdim=True), self.bias)
+
+
+class Twice(nn.Module):
+    """One layer called again on the data in another order."""
+
+    def __init__(self, first=nn.Linear, then=torch.flip):
+        super().__init__()
+        self.first, self.last, self.then = first(6, 5), nn.Linear(5, 4), then
+
+    def forward(self, x):
+        x = x.flatten(1)
+        h = torch.relu(self.first(x))
+        return self.last(h if self.then is None else h + self.first(self.then(x, (1,))))
+
+
+class Before(nn.Module):
+    """Changes the data before the first layer reads them, perhaps where they lie."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change, self.first = change, nn.Linear(6, 4)
+
+    def forward(self, x):
+        return self.first(self.change(x.flatten(1)))
+
+
+def _transposed(x):
+    return x.view(-1, 2, 3).transpose(1, 2).reshape(-1, 6)
+
+
+NOT_SHARED = {
+    "a subclass": lambda: Twice(Scaled, None),
+    "a norm before it": lambda: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), nn.Linear(6, 4)),
+    "called twice": Twice,
+    "flipped": lambda: Before(lambda x: x.flip(1)),
+    "transposed": lambda: Before(_transposed),
+    "other samples": lambda: Before(lambda x: x.flip(0)),
+    "clamped": lambda: Before(lambda x: x.clamp(-2.5, 2.5)),
+    "in place": lambda: Before(lambda x: x.clone().sub_(0.3)),
+    "spectral norm": lambda: nn.Sequential(nn.Flatten(), spectral_norm(nn.Linear(6, 4))),
+    "weight norm": lambda: nn.Sequential(nn.Flatten(), weight_norm(nn.Linear(6, 4))),
+    "pruned": lambda: nn.Sequential(nn.Flatten(), prune.random_unstructured(nn.Linear(6, 4), "weight", 0.5)),
+    "no layer": nn.Flatten,
+}
+
+
+@pytest.mark.parametrize("build", NOT_SHARED.values(), ids=NOT_SHARED)
+def test_a_layer_that_is_not_linear_in_the_data_is_not_shared(build, samples):
+    made = build()
+    state = state_of(made) or {"x": torch.zeros(1)}
+    other = {name: value + 1 if value.is_floating_point() else value for name, value in state.items()}
+    assert first_layer(made, (state, other), samples(4)[0]) is None
+
+
+def test_a_plain_layer_behind_the_same_wrapping_is_shared(samples):
+    """The control: the wrappers above do not hide a layer that can be shared."""
+    for made in (Twice(then=None), Before(lambda x: x)):
+        assert first_layer(made, (state_of(made), state_of(made)), samples(4)[0]).name == "first"
+
+
+@pytest.mark.parametrize("kind", ["a subclass", "called twice", "flipped", "transposed", "clamped"])
+def test_the_ends_and_the_middle_are_right_where_no_layer_is_shared(kind, samples, task):
+    build = NOT_SHARED[kind]
+    a, b = (build().requires_grad_(False) for _ in range(2))
+    splits = {"test": samples(20, seed=1)}
+    loss, _ = scan(
+        Scene(build(), state_of(a), state_of(b), [0.0, 0.5, 1.0], splits, task.losses, task.correct)
+    )["test"]
+    middle = {name: (value + b.state_dict()[name]) / 2 for name, value in state_of(a).items()}
+    for place, state in enumerate((state_of(a), middle, state_of(b))):
+        own = build()
+        own.load_state_dict(state)
+        inputs, targets = splits["test"]
+        assert float(loss[place]) == pytest.approx(
+            float(F.cross_entropy(own(inputs), targets).detach()), rel=1e-5
+        )
 
 
 def test_a_line_from_a_network_to_itself_is_flat(case, task):
