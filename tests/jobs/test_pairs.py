@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +77,9 @@ def test_a_permuted_copy_is_found_to_be_the_same_network(runs: Path) -> None:
     folder = next((runs / "train").glob("standard-*"))
     planted = symmetry.apply(groups, moves, load_file(folder / "0" / "epoch-0008.safetensors"))
     save_file(planted, folder / "1" / "epoch-0008.safetensors")
+    with pytest.raises(MismatchError, match=r"/1@8: its train loss is .* at its end of the path, but .*"):
+        api.path("standard/0", "standard/1")
+    shutil.copy(folder / "0" / "history.parquet", folder / "1")
     match = api.match("standard/0", "standard/1", match="activation")
     assert match["similarity"].to_numpy() == pytest.approx(1, abs=1e-6)
     barriers = api.path("standard/0", "standard/1", match="activation")
@@ -84,6 +89,22 @@ def test_a_permuted_copy_is_found_to_be_the_same_network(runs: Path) -> None:
     found = {key.rpartition(":")[2]: value for key, value in load_file(path).items()}
     for name, permutation in moves.items():
         assert torch.equal(permutation[found[name]], torch.arange(len(permutation)))
+
+
+def test_a_permutation_that_changes_the_network_is_an_error(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lmc import symmetry
+
+    whole = symmetry.apply
+
+    def partly(*given: Any) -> Any:
+        return {**whole(*given), "layers.1.weight": given[2]["layers.1.weight"]}
+
+    monkeypatch.setattr(symmetry, "apply", partly)
+    with pytest.raises(MismatchError, match=r"standard-.*/1@8, permuted by activation: its train loss is"):
+        api.path("standard/0", "standard/1", match="activation")
+    assert not (runs / "path").exists()
 
 
 def test_the_mean_of_runs_is_their_midpoint_and_stays_in_its_class(runs: Path) -> None:

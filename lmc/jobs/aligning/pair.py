@@ -14,15 +14,20 @@ from lmc.core.errors import SettingError
 from lmc.data import Dataset, Split
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.matcher import Matcher
-from lmc.jobs.opening.runs import pair_columns
+from lmc.jobs.opening.runs import Opened, pair_columns
 from lmc.models.stack import State, batch_norms
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """Runs A and B of a lineup, on its device, after B's neurons were permuted to match A's."""
+    """Runs A and B of a lineup, on its device, after B's neurons were permuted to match A's.
+
+    ``permuted``: whether they were; not without a matcher.
+    """
 
     which: dict[str, Any]
+    runs: tuple[Opened, Opened]
+    permuted: bool
     network: nn.Module
     dataset: Dataset
     a: State
@@ -35,9 +40,11 @@ class Aligned:
         if not matcher.leaves:
             moves = lineup.matching(matcher, [a, b]).between(0, 1)
             state = symmetry.apply(lineup.groups, moves, state)
-        which = {**pair_columns(lineup.runs[a], lineup.runs[b]), "match": matcher.label}
+        runs = (lineup.runs[a], lineup.runs[b])
+        which = {**pair_columns(*runs), "match": matcher.label}
         network, device = lineup.network.to(lineup.device), lineup.device
-        return cls(which, network, lineup.dataset, _on(lineup.states[a], device), _on(state, device))
+        ends = (_on(lineup.states[a], device), _on(state, device))
+        return cls(which, runs, not matcher.leaves, network, lineup.dataset, *ends)
 
     def scene(
         self, alphas: Sequence[float], restatistics: bool | None = None, splits: Sequence[str] | None = None

@@ -109,6 +109,13 @@ class Opened:
         """What the stored weights hash to."""
         return hashlib.sha256(self.run.checkpoint(self.epoch).read_bytes()).hexdigest()
 
+    @cached_property
+    def losses(self) -> dict[str, float]:
+        """Its mean loss at this epoch by split, as stored; without the splits that were not evaluated."""
+        history = self.run.history()
+        here = history[(history["epoch"] == self.epoch) & history["loss"].notna()]
+        return dict(zip(here["split"], here["loss"].astype(float), strict=True))
+
     @property
     def key(self) -> tuple[str, int, int]:
         """Experiment, seed, epoch: what identifies it in a table."""

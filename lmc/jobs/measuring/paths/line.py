@@ -10,6 +10,7 @@ from lmc.core.schema import columns, frame
 from lmc.figures import path as figure
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import Aligned
+from lmc.jobs.measuring.ends import scan_between
 from lmc.jobs.measuring.pairwise import Tables, alpha_list
 from lmc.paths.scene import Scene
 from lmc.summaries import Summary
@@ -46,10 +47,10 @@ class Line:
         return pair.scene(self.alphas, self.restatistics, self.splits)
 
     def of(self, pair: Aligned) -> Tables:
-        """The table ``path`` of one aligned pair."""
+        """The table ``path`` of one aligned pair; raises MismatchError where an end is not its run."""
         rows = [
             {**pair.which, "split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
-            for split, (losses, accuracies) in paths.scan(self.way(pair)).items()
+            for split, (losses, accuracies) in scan_between(pair, self.way(pair)).items()
             for alpha, loss, accuracy in zip(self.alphas, losses.tolist(), accuracies.tolist(), strict=True)
         ]
         return {"path": frame("path", rows)}

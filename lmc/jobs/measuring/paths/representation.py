@@ -16,6 +16,7 @@ from lmc.data import Dataset
 from lmc.figures import representation as figure
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import Aligned, named_split
+from lmc.jobs.measuring.ends import scan_between
 from lmc.jobs.measuring.pairwise import Tables, alpha_list
 from lmc.models.stack import Point, state_of
 from lmc.paths.cuts import OUTPUTS, decides
@@ -60,7 +61,7 @@ class Representation:
     def of(self, pair: Aligned) -> Tables:
         """The table of one aligned pair."""
         scene = pair.scene(self.alphas, self.settings.restatistics)
-        rows = [*self._rows(pair, LINE, "mean", paths.scan(scene))]
+        rows = [*self._rows(pair, LINE, "mean", scan_between(pair, scene))]
         places = [(cut.layer, cut.point, paths.HEADS) for cut in self._cuts[id(pair.network)]]
         for layer, point, heads in [*places, (ENSEMBLE, OUTPUTS, paths.HEADS[-1:])]:
             for head, found in paths.merge_representations(scene, point, heads).items():
