@@ -1,8 +1,16 @@
-"""Means with their intervals, the same way everywhere."""
+"""Means and ratios with their 95 % intervals, the same way everywhere: Student's t over independent units.
+
+A unit is what is independent of the rest: a run; a pair of runs where no two pairs share one; an outer seed
+of a nested design. Pairs that share runs are no units; then every run is left out in turn (jackknife), with
+one degree of freedom fewer than there are runs (Efron and Stein, The Jackknife Estimate of Variance, 1981).
+On normal data the intervals cover .95; the jackknife up to .99, where runs differ little beside what every
+pair adds by itself. On exponential data they cover .88 to .98. Percentile bootstraps of three to eight units
+cover .75 to .89, so there are none here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,25 +19,32 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-RESAMPLES = 10_000
+    Pairs = Sequence[tuple[Hashable, Hashable]]
+
 LEVEL = 0.95
+FEWEST_CASES = 5
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over pairs of runs with its percentile bootstrap interval.
+    """A mean, a ratio of sums or a rank correlation with its 95 % interval.
 
-    ``low`` and ``high`` are NaN below three values; print ``values`` then.
+    Attributes:
+        low, high: NaN where there is no interval: one unit, infinite values, pairs that all share one run,
+            a ratio whose denominator may be zero. Print ``values`` then.
+        values: one number per row that was used.
+        units: how many independent units the interval rests on (0: not known).
     """
 
     mean: float
     low: float
     high: float
     values: tuple[float, ...]
+    units: int = 0
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The interval, or below three values their range; NaN where there is none."""
+        """The interval, or where there is none the range of the values; NaN without values."""
         if not np.isnan(self.low) or not self.values:
             return self.low, self.high
         return min(self.values), max(self.values)
@@ -43,76 +58,126 @@ class Estimate:
 
 
 def estimate(
-    values: Iterable[float], pairs: Sequence[tuple[object, object]] | None = None, seed: int = 0
+    values: Iterable[float], pairs: Pairs | None = None, outer: Sequence[Hashable] | None = None
 ) -> Estimate:
-    """Mean and 95 % percentile bootstrap interval of one value per pair.
-
-    Pairs that share no run are independent and are resampled themselves. Pairs that share runs are
-    not: then runs are resampled, and a pair counts as often as both its runs were drawn
-    (pairs of a run with itself are dropped). Below three values no interval is given.
+    """Mean of one value per row, with its interval.
 
     Args:
-        values: one finite or NaN number per pair; NaN is left out.
-        pairs: the two runs of each value; None when the values are independent.
+        values: NaN is left out, with its row.
+        pairs: the two runs of each row, equal for a row of one run. Rows of the same pair are one unit;
+            pairs that share runs are jackknifed over runs. None: every row is a unit.
+        outer: the outer unit of each row in a nested design (the seed of masks and data that several pairs
+            share); rows of one outer unit are one unit, whatever their pairs.
     """
     data = np.asarray(list(values), dtype=float)
-    keep = ~np.isnan(data)
-    kept = tuple(float(value) for value in data[keep])
-    if len(kept) < 3:
-        return Estimate(float(np.mean(kept)) if kept else np.nan, np.nan, np.nan, kept)
-    sample = np.array(kept)
-    rng = np.random.default_rng(seed)
-    used = None if pairs is None else [pair for pair, good in zip(pairs, keep, strict=True) if good]
-    if used is None or len({run for pair in used for run in pair}) == 2 * len(used):
-        means = sample[rng.integers(len(sample), size=(RESAMPLES, len(sample)))].mean(axis=1)
+    return ratio(data, np.ones_like(data), pairs, outer)
+
+
+def ratio(
+    above: Iterable[float],
+    below: Iterable[float],
+    pairs: Pairs | None = None,
+    outer: Sequence[Hashable] | None = None,
+) -> Estimate:
+    """``sum(above) / sum(below)`` with its interval; not the mean of ratios, which a small denominator ruins.
+
+    The interval is that of the linearised ratio, the mean of ``(above - ratio * below) / mean(below)`` over
+    the units (delta method; Cochran, Sampling Techniques, ch. 6). There is none where the interval of
+    ``mean(below)`` reaches zero: then no value of the ratio can be ruled out (Fieller).
+
+    Args:
+        above, below: one number each per row; a row with NaN in either is left out.
+        pairs, outer: as in ``estimate``.
+    """
+    top, bottom = (np.asarray(list(side), dtype=float) for side in (above, below))
+    keep = ~(np.isnan(top) | np.isnan(bottom))
+    units = [unit for unit, good in zip(_units(len(keep), pairs, outer), keep, strict=True) if good]
+    top, bottom = top[keep], bottom[keep]
+    total = bottom.sum()
+    if not len(top) or total == 0:
+        return Estimate(np.nan, np.nan, np.nan, ())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = top / bottom
+        mean = float(top.sum() / total)
+    kept = tuple(float(value) for value in values)
+    if not np.isfinite([top.sum(), total]).all():
+        return Estimate(mean, np.nan, np.nan, kept)
+    half, count = _half_width((top - mean * bottom) / bottom.mean(), units)
+    doubt, _ = _half_width(bottom - bottom.mean(), units)
+    if not doubt < abs(bottom.mean()):
+        half = np.nan
+    return Estimate(mean, mean - half, mean + half, kept, count)
+
+
+def _units(rows: int, pairs: Pairs | None, outer: Sequence[Hashable] | None) -> list[frozenset[Hashable]]:
+    """What each row hangs on: its outer unit, its runs, or itself."""
+    if outer is not None:
+        return [frozenset([each]) for each in outer]
+    return [frozenset([row]) for row in range(rows)] if pairs is None else list(map(frozenset, pairs))
+
+
+def _half_width(residuals: np.ndarray, units: Sequence[frozenset[Hashable]]) -> tuple[float, int]:
+    """Half of the interval of a mean from each row's part in its deviation, and the number of units."""
+    from scipy.special import stdtrit
+
+    runs = {run: place for place, run in enumerate(dict.fromkeys(run for unit in units for run in unit))}
+    distinct = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
+    shared = len(runs) < sum(map(len, distinct))
+    places = [[runs[run] for run in unit] if shared else [distinct[unit]] for unit in units]
+    rows = np.repeat(np.arange(len(units)), list(map(len, places)))
+    of, count = np.concatenate(places), len(runs if shared else distinct)
+    rest = len(units) - np.bincount(of, minlength=count)
+    if count < 2 or not rest.all():
+        return np.nan, count
+    sums = np.bincount(of, weights=residuals[rows], minlength=count)
+    if shared:
+        variance = (count - 1) / count * ((sums / rest) ** 2).sum()
     else:
-        means = _over_runs(sample, used, rng)
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Estimate(float(sample.mean()), float(low), float(high), kept)
-
-
-def _over_runs(
-    sample: np.ndarray, pairs: Sequence[tuple[object, object]], rng: np.random.Generator
-) -> np.ndarray:
-    runs = list(dict.fromkeys(run for pair in pairs for run in pair))
-    place = {run: index for index, run in enumerate(runs)}
-    first = np.array([place[a] for a, _ in pairs])
-    second = np.array([place[b] for _, b in pairs])
-    counts = rng.multinomial(len(runs), np.full(len(runs), 1 / len(runs)), size=RESAMPLES)
-    weights = counts[:, first] * counts[:, second]
-    total = weights.sum(axis=1)
-    drawn = total > 0
-    return (weights[drawn] @ sample) / total[drawn]
+        variance = count / (count - 1) * ((sums / len(units)) ** 2).sum()
+    return float(stdtrit(count - 1, (1 + LEVEL) / 2) * np.sqrt(variance)), count
 
 
 def paired(table: pd.DataFrame) -> list[tuple[str, str]] | None:
-    """The two runs of each row, as ``estimate`` needs them; None for a table of single runs."""
-    if "seed_a" not in table:
+    """The two runs of each row, as ``estimate`` needs them, or its one run twice; None for other tables."""
+
+    def side(end: str) -> pd.Series[str]:
+        return table[f"experiment{end}"].astype(str) + "/" + table[f"seed{end}"].astype(str)
+
+    ends = ("_a", "_b") if "seed_a" in table else ("", "")
+    if f"seed{ends[0]}" not in table:
         return None
-    sides = (
-        table[f"experiment_{side}"].astype(str) + "/" + table[f"seed_{side}"].astype(str) for side in "ab"
-    )
-    return list(zip(*sides, strict=True))
+    return list(zip(*map(side, ends), strict=True))
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float], seed: int = 0) -> Estimate:
-    """Spearman's rho with a 95 % percentile bootstrap interval over cases.
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> Estimate:
+    """Spearman's rho over cases with Fisher's z interval and the variance ``(1 + rho^2 / 2) / (cases - 3)``.
 
-    Resamples in which either side is constant have no rho and are left out. NaN below three cases.
+    Source: Bonett and Wright, Sample size requirements for estimating Pearson, Kendall and Spearman
+    correlations (2000). A perfect order counts as rho half a step below 1, so that few cases do not make it
+    certain; below ``FEWEST_CASES`` there is no interval. Cases are taken as drawn at random. Beyond .95 the
+    interval is too narrow (it covers .81 to .91 at 6 to 18 normal cases of correlation .99).
+
+    Returns:
+        rho, its interval, and ``units``: the number of cases; NaN below three or where a side is constant.
     """
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
     first, second = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-
-    def rho(rows: np.ndarray) -> float:
-        a, b = rankdata(first[rows]), rankdata(second[rows])
-        return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else np.nan
-
     count = len(first)
-    value = rho(np.arange(count)) if count > 2 else np.nan
-    rng = np.random.default_rng(seed)
-    drawn = [rho(rows) for rows in rng.integers(count, size=(1000, count))] if count > 2 else [np.nan]
-    drawn = [each for each in drawn if not np.isnan(each)] or [np.nan]
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high), (value,) * count)
+    if count < 3 or not (np.ptp(first) > 0 and np.ptp(second) > 0):
+        return Estimate(np.nan, np.nan, np.nan, (), count)
+    rho = float(spearmanr(first, second).statistic)
+    if count < FEWEST_CASES:
+        return Estimate(rho, np.nan, np.nan, (rho,), count)
+    low, high = _fisher(rho, count)
+    return Estimate(rho, low, high, (rho,) * count, count)
+
+
+def _fisher(rho: float, count: int) -> tuple[float, float]:
+    from scipy.special import ndtri
+
+    inside = 1 - 6 / (count**3 - count)
+    z = np.arctanh(np.clip(rho, -inside, inside))
+    half = ndtri((1 + LEVEL) / 2) * np.sqrt((1 + rho**2 / 2) / (count - 3))
+    low, high = np.tanh(z - half), np.tanh(z + half)
+    return min(float(low), rho), max(float(high), rho)
