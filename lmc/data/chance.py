@@ -1,30 +1,23 @@
-"""What a constant prediction loses: the scale on which a loss is small or large."""
+"""The best constant prediction, whose loss is the scale on which another is small or large."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from lmc.data.dataset import Dataset, Split
+from lmc.data.dataset import Dataset
 
 
-def chance(dataset: Dataset, split: Split) -> float:
-    """The mean loss on a split of the constant output that is best on the training data.
+def constant_output(dataset: Dataset) -> Tensor:
+    """The constant output (C,), or (*output_shape), that is best on the training data.
 
     Classes are predicted by their frequencies (with one more count each), other targets by their mean.
-
-    Args:
-        split: one of the dataset's, with samples.
     """
-    seen, wanted = dataset.train.targets, split.targets
+    seen = dataset.train.targets
     if not seen.is_floating_point():
         counts = torch.bincount(seen[seen >= 0].flatten(), minlength=dataset.outputs).double()
-        constant = ((counts + 1) / (counts + 1).sum()).log()
-        outputs = constant.expand(*wanted.shape, -1)
-    else:
-        constant = seen.double().mean(dim=0)
-        if dataset.task.name == "binary_cross_entropy":
-            constant = torch.logit(constant, eps=1e-6)
-        outputs = constant.expand_as(wanted)
-    losses: Tensor = dataset.task.losses(outputs.float().contiguous(), wanted)
-    return float(losses.double().mean())
+        return ((counts + 1) / (counts + 1).sum()).log().float()
+    constant = seen.double().mean(dim=0)
+    if dataset.task.name == "binary_cross_entropy":
+        constant = torch.logit(constant, eps=1e-6)
+    return constant.float()

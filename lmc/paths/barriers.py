@@ -7,6 +7,11 @@ from numpy.typing import ArrayLike
 
 from lmc.core.errors import LmcError
 
+NAMES = (
+    *("loss_barrier", "loss_barrier_max", "midpoint_barrier"),
+    *("accuracy_barrier", "relative_accuracy_drop", "alpha_of_max"),
+)
+
 
 def barriers(alpha: ArrayLike, loss: ArrayLike, accuracy: ArrayLike) -> dict[str, float]:
     """Every barrier of one path.
@@ -27,6 +32,8 @@ def barriers(alpha: ArrayLike, loss: ArrayLike, accuracy: ArrayLike) -> dict[str
         raise LmcError(f"{len(l)} alphas, {len(losses)} losses, {len(accuracies)} accuracies: lengths differ")
     if len(l) < 2 or l[0] != 0 or l[-1] != 1 or not (np.diff(l) > 0).all():
         raise LmcError("alphas do not increase from 0 to 1")
+    if len(l) == 2:
+        return dict.fromkeys(NAMES, float("nan"))
     excess = losses - ((1 - l) * losses[0] + l * losses[-1])
     middle = np.flatnonzero(np.isclose(l, 0.5, rtol=0, atol=1e-12))
     best = max(accuracies[0], accuracies[-1])

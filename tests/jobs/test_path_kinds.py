@@ -139,7 +139,7 @@ def test_what_cannot_be_cut_is_named(runs: Path, monkeypatch: pytest.MonkeyPatch
     [
         ({"kind": "plane"}, "kind=plane: expected one of line, representation"),
         ({"gap": True, "layers": "conv*"}, "there are: layers.0, layers.1, layers.2"),
-        ({"gap": True, "alphas": 2}, "alphas=2: the gap is zero at 0 and 1"),
+        ({"gap": True, "alphas": 2}, "alphas=2: the gap is zero at the ends; add a point between 0 and 1"),
         ({"gap": True, "split": "tests"}, "split=tests: expected one of train, val, test"),
     ],
 )

@@ -14,7 +14,7 @@ LOSSES = st.floats(0, 100)
 
 @st.composite
 def paths(draw):
-    inner = draw(st.lists(st.floats(0.01, 0.99), max_size=6, unique=True))
+    inner = draw(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=6, unique=True))
     alpha = [0.0, *sorted(inner), 1.0]
     many = lambda values: draw(st.lists(values, min_size=len(alpha), max_size=len(alpha)))  # noqa: E731
     return alpha, many(LOSSES), many(st.floats(0.01, 1))
@@ -55,6 +55,12 @@ def test_against_plain_loops(path):
         assert found["midpoint_barrier"] == close(loss[alpha.index(0.5)] - (loss[0] + loss[-1]) / 2)
     else:
         assert math.isnan(found["midpoint_barrier"])
+
+
+@given(LOSSES, LOSSES)
+def test_there_is_no_barrier_without_a_point_between_the_ends(first, last):
+    assert all(math.isnan(value) for value in barriers([0, 1], [first, last], [0.5, 0.6]).values())
+    assert not any(math.isnan(value) for value in barriers([0, 0.5, 1], [first, 1, last], [1, 1, 1]).values())
 
 
 @given(LOSSES, LOSSES, st.integers(1, 20))

@@ -198,8 +198,16 @@ CHECK = Table(
     (
         PAIR[0],
         PAIR[3],
-        text("verdict", "needs no alignment, needs alignment, or not linearly mergeable", "text"),
-        flag("certain", "whether the interval, or every pair, lies on one side of the threshold", "text"),
+        text(
+            "verdict",
+            "needs no alignment, needs alignment, not linearly mergeable, or cannot be judged",
+            "text",
+        ),
+        flag(
+            "certain",
+            "whether the interval lies on one side of the threshold and the runs can be judged",
+            "text",
+        ),
         QUANTITY,
         LAYER.here("layer where the largest value was measured; * is the whole network"),
         *ESTIMATED,

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lmc import paths
-from lmc.core.errors import SettingError
 from lmc.core.names import matching
 from lmc.core.schema import frame
 from lmc.costs import costed_layers
 from lmc.figures import gap as figure
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import Aligned, named_split
-from lmc.jobs.measuring.pairwise import Tables, alpha_list
+from lmc.jobs.measuring.pairwise import Tables, inner_alphas
 from lmc.summaries import Summary
 from lmc.summaries.gaps import MEASURES, gaps
 
@@ -35,11 +34,7 @@ class Gap:
         layers: str | Sequence[str] = "*",
         restatistics: bool | None = None,
     ) -> None:
-        self.alphas = [0.5] if alphas == [0.5] else alpha_list(alphas)
-        if set(self.alphas) == {0.0, 1.0}:
-            raise SettingError(
-                f"alphas={alphas}: the gap is zero at 0 and 1; add a point between", "alphas=3 or more"
-            )
+        self.alphas = [0.5] if alphas == [0.5] else inner_alphas(alphas, "the gap is zero at the ends")
         self.split, self.layers, self.restatistics = split, layers, restatistics
 
     def check(self, lineup: Lineup) -> None:

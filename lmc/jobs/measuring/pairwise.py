@@ -57,6 +57,14 @@ def measure_pairs(pairs: Iterable[Aligned], measures: Sequence[PairMeasure], bar
     return tables
 
 
+def inner_alphas(alphas: int | list[float], why: str) -> list[float]:
+    """``alpha_list`` with a point between the ends; ``why`` says what is seen there only."""
+    points = alpha_list(alphas)
+    if len(points) < 3:
+        raise SettingError(f"alphas={alphas}: {why}; add a point between 0 and 1", "alphas=3 or more")
+    return points
+
+
 def alpha_list(alphas: int | list[float]) -> list[float]:
     """A count of equally spaced points, or a list.
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.errors import LmcError
 from lmc.core.pairing import run_pairs
 from lmc.core.schema import frame
-from lmc.core.statistics import Estimate, estimate
-from lmc.data.chance import chance
-from lmc.jobs.aligning.lineup import Lineup
-from lmc.jobs.aligning.pair import named_split
-from lmc.jobs.measuring.judging import ALIGNED, Finding, judge
+from lmc.core.statistics import Estimate, estimate, ratio
+from lmc.jobs.measuring.gains import Gain, Gains
+from lmc.jobs.measuring.judging import ALIGNED, Finding, Limits, judge
 from lmc.jobs.measuring.pairwise import Tables
 from lmc.jobs.protocol.commands.running import Check
 from lmc.summaries import Summary
@@ -65,43 +62,41 @@ class Judged:
         return verdict(f"{self.title}: {self.finding.verdict}", self.found, self.layers, *self.notes)
 
 
-def constant_losses(lineups: list[Lineup], split: str) -> dict[tuple[str, str], float]:
-    """For every two experiments that are compared, the loss of the best constant prediction."""
-    found = {}
-    for lineup in lineups:
-        for a, b in lineup.pairs:
-            names = (lineup.runs[a].run.experiment.name, lineup.runs[b].run.experiment.name)
-            found[names] = chance(lineup.dataset, named_split(lineup.dataset, split))
-    return found
-
-
-def judged(settings: Check, tables: Tables, constants: Mapping[tuple[str, str], float]) -> list[Judged]:
-    """The verdict on every experiment, from the tables of all pairs.
-
-    Raises:
-        LmcError: training gained nothing on a constant prediction, so there is nothing to judge by.
-    """
+def judged(settings: Check, tables: Tables, gained: Gains) -> list[Judged]:
+    """The verdict on every experiment, from the tables of all pairs and what every run gained."""
+    limits = Limits(settings.low, settings.identifiable)
     found = []
-    for title, part in by_experiments(tables["match"]):
+    for title, part in by_experiments(tables["barrier"]):
         which = {key: str(part[key].iloc[0]) for key in ("experiment_a", "experiment_b")}
         own = {kind: _of(table, which) for kind, table in tables.items()}
-        constant = constants[which["experiment_a"], which["experiment_b"]]
-        numbers = _quantities(own, settings.split, constant)
-        if not numbers["gained"].mean > 0:
-            loss = numbers["loss"].mean
-            raise LmcError(
-                f"{title}: loss {loss:.3g} on {settings.split}, {constant:.3g} of a constant output",
-                "barriers are judged by what training gained",
-            )
-        finding = judge(numbers, settings.low, settings.identifiable)
+        ends = _ends(part, gained)
+        numbers = {
+            **_barrier_quantities(own["barrier"], settings.split, ends),
+            **_neuron_quantities(own["match"]),
+        }
+        finding = judge(numbers, list(ends.values()), limits, bool(len(own["match"])))
         gaps = _gap_quantities(own["gap"])
         numbers.update({name: value for name, (_, value) in gaps.items()})
         where = {name: layer for name, (layer, _) in gaps.items()}
-        breaks = leaving(own["gap"][own["gap"]["match"] == "none"])
-        notes = (f"{finding.sentence}; without alignment, {breaks}", over_pairs(part))
-        pairs = len(set(run_pairs(part)))
-        found.append(Judged(title, which, pairs, finding, numbers, where, notes))
+        notes = (_reasons(finding, own["gap"]), over_pairs(part))
+        found.append(Judged(title, which, len(ends), finding, numbers, where, notes))
     return found
+
+
+def _reasons(finding: Finding, gap: pd.DataFrame) -> str:
+    unaligned = gap[gap["match"] == "none"]
+    if not len(unaligned):
+        return finding.sentence
+    return f"{finding.sentence}; without alignment, {leaving(unaligned)}"
+
+
+def _ends(table: pd.DataFrame, gained: Gains) -> dict[tuple[Hashable, Hashable], tuple[Gain, Gain]]:
+    """The two runs of every pair of a table."""
+    return {(key[:3], key[3:]): (gained[key[:3]], gained[key[3:]]) for key in _keys(table)}
+
+
+def _keys(table: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(table[list(_RUNS)].itertuples(index=False, name=None))
 
 
 def check_table(found: list[Judged]) -> pd.DataFrame:
@@ -115,36 +110,43 @@ def _of(table: pd.DataFrame, which: Mapping[str, str]) -> pd.DataFrame:
     return table
 
 
-def _quantities(tables: Tables, split: str, constant: float) -> dict[str, Estimate]:
-    path = tables["path"]
-    ends = path[(path["split"] == split) & (path["match"] == "none") & path["alpha"].isin([0.0, 1.0])]
-    loss = ends.groupby(list(_RUNS), as_index=False, sort=False)[["loss"]].mean()
-    gain = constant - loss["loss"].to_numpy()
-    found = {
-        "loss": estimate(loss["loss"], run_pairs(loss)),
-        "gained": estimate(gain, run_pairs(loss)),
-    }
-    barriers = tables["barrier"]
+def _barrier_quantities(
+    barriers: pd.DataFrame, split: str, ends: Mapping[tuple[Hashable, Hashable], tuple[Gain, Gain]]
+) -> dict[str, Estimate]:
+    """Loss, gain and barriers; these also as shares of the gain, as ratios of sums over pairs."""
+    loss = {pair: (a.loss + b.loss) / 2 for pair, (a, b) in ends.items()}
+    gain = {pair: (a.gained + b.gained) / 2 for pair, (a, b) in ends.items()}
+    pairs = list(ends)
+    found = {"loss": estimate(loss.values(), pairs), "gained": estimate(gain.values(), pairs)}
     relative: dict[str, Estimate] = {}
     for match in ("none", *ALIGNED):
         part = barriers[(barriers["split"] == split) & (barriers["match"] == match)]
-        found[f"barrier_{match}"] = estimate(part["loss_barrier"], run_pairs(part))
-        relative[f"relative_{match}"] = estimate(part["loss_barrier"].to_numpy() / gain, run_pairs(part))
-    return {**found, **relative, **_neuron_quantities(tables["match"])}
+        values, runs = part["loss_barrier"], [(key[:3], key[3:]) for key in _keys(part)]
+        found[f"barrier_{match}"] = estimate(values, runs)
+        relative[f"relative_{match}"] = ratio(values, [gain[pair] for pair in runs], runs)
+    return {**found, **relative}
 
 
 def _neuron_quantities(matched: pd.DataFrame) -> dict[str, Estimate]:
-    """How identifiable the neurons are: shares of all neurons, and means over layers."""
-    by_pair = matched.assign(relative=matched["swap_cost"] / (2 * matched["own_cost"]))
+    """How identifiable the neurons are: shares of neurons, and means over layers.
+
+    Neurons of layers whose costs are undefined count in no share by cost. Empty where nothing permutes.
+    """
+    if not len(matched):
+        return {}
+    costed = matched["own_cost"].notna()
+    by_pair = matched.assign(
+        relative=matched["swap_cost"] / (2 * matched["own_cost"]),
+        costed=matched["neurons"].where(costed, 0),
+        identifiable=matched["identifiable"].where(costed, 0),
+    )
     groups = by_pair.groupby(list(_RUNS), as_index=False, sort=False)
-    sums = groups[["neurons", "identifiable", "identified"]].sum()
+    sums = groups[["neurons", "costed", "identifiable", "identified"]].sum()
     means = groups[["identifiability_ratio", "relative"]].mean()
     pairs = run_pairs(sums)
-    costed = matched["own_cost"].notna().any()
-    by_cost = sums["identifiable"] / sums["neurons"] if costed else sums["neurons"] * float("nan")
     return {
-        "identifiable": estimate(by_cost, pairs),
-        "identified": estimate(sums["identified"] / sums["neurons"], pairs),
+        "identifiable": ratio(sums["identifiable"], sums["costed"], pairs),
+        "identified": ratio(sums["identified"], sums["neurons"], pairs),
         "identifiability_ratio": estimate(means["identifiability_ratio"], pairs),
         "relative_swap_cost": estimate(means["relative"], pairs),
     }
@@ -155,7 +157,9 @@ def _gap_quantities(gap: pd.DataFrame) -> dict[str, tuple[str, Estimate]]:
     found = {}
     for name in ("cross_term", "feature_gap"):
         for match in ("none", *ALIGNED):
-            part = gap[gap["match"] == match]
+            part = gap[(gap["match"] == match) & gap[name].notna()]
+            if not len(part):
+                continue
             means = part.groupby("layer", sort=False)[[name]].mean()
             layer = str(means.index[int(means[name].to_numpy().argmax())])
             at = part[part["layer"] == layer]

@@ -56,7 +56,7 @@ def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[Verdic
                 " and ".join(dict.fromkeys(map(str, names))),
                 str(first["verdict"]),
                 _MOODS.get(str(first["verdict"]), "none"),
-                "" if bool(first["certain"]) else "not certain: some pairs lie on the other side",
+                "" if bool(first["certain"]) else "not certain; lmc check says why",
                 lines,
             )
         )
