@@ -6,6 +6,7 @@ import pkgutil
 import subprocess
 import sys
 import typing
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,10 @@ def test_variants(name, inputs):
 def _evidence(states, inputs):
     network = _network()
     groups = symmetry.permutation_groups(network, inputs[:2])
-    points = {group.points["activation"][0]: [(0, run) for run in range(len(states))] for group in groups}
+    points = {
+        group.points["activation"][0]: list(combinations_with_replacement(range(len(states)), 2))
+        for group in groups
+    }
     moments = record(network, stack_states(states), inputs, points)
     where = {group.name: group.points["activation"][0] for group in groups}
     free = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lmc.data.dataset import Dataset
+from lmc.data.dataset import Dataset, Split
 
 
 def constant_output(dataset: Dataset) -> Tensor:
@@ -21,3 +21,15 @@ def constant_output(dataset: Dataset) -> Tensor:
     if dataset.task.name == "binary_cross_entropy":
         constant = torch.logit(constant, eps=1e-6)
     return constant.float()
+
+
+def chance(dataset: Dataset, split: Split) -> float:
+    """The mean loss on a split of ``constant_output``.
+
+    Args:
+        split: one of the dataset's, with samples.
+    """
+    constant, wanted = constant_output(dataset), split.targets
+    shape = wanted.shape if wanted.is_floating_point() else (*wanted.shape, -1)
+    losses: Tensor = dataset.task.losses(constant.expand(shape).contiguous(), wanted)
+    return float(losses.double().mean())

@@ -26,7 +26,7 @@ from lmc.summaries import runs as words
 
 
 def run(settings: Merge, talk: Talk) -> Outcome:
-    """Match every run to the first, merge them, store the result.
+    """Match all runs, merge them, store the result.
 
     Tables ``history``, and ``projection`` where the merger keeps to the class of the runs.
     """
@@ -40,7 +40,7 @@ def run(settings: Merge, talk: Talk) -> Outcome:
         talk.say(f"{experiment.name} is already stored; force=true merges again")
         return _outcome(target)
     files.check_writable(experiment.path)
-    lineup = _line_up(settings, runs, talk)
+    lineup = _line_up(settings, runs, matcher, talk)
     merged = merge_runs(lineup, matcher, merger, settings.restatistics, talk)
     with target.locked(waiting=talk.say):
         _store(target, replace(record, constraint_digest=merged.constraint.digest()), runs[0], merged)
@@ -48,12 +48,12 @@ def run(settings: Merge, talk: Talk) -> Outcome:
     return _outcome(target)
 
 
-def _line_up(settings: Merge, runs: Sequence[Opened], talk: Talk) -> Lineup:
-    """All runs, each compared with the first."""
+def _line_up(settings: Merge, runs: Sequence[Opened], matcher: Matcher, talk: Talk) -> Lineup:
+    """All runs, each compared with the first, or with all others."""
     dataset = runs[0].data(settings.data)
     return Lineup(
         runs,
-        [(0, other) for other in range(1, len(runs))],
+        matcher.needs.pairs(len(runs)),
         dataset,
         runs[0].network(dataset),
         use_device(settings.device, settings.threads),

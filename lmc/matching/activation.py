@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lmc.matching.evidence import Evidence
+from lmc.matching.many import match_runs
 from lmc.matching.matching import Matching
-from lmc.matching.needs import RecordingPoint, Similarity
-from lmc.matching.to_first import to_first
+from lmc.matching.needs import RecordingPoint, Reference, Similarity
 
 
 def activation(
@@ -13,11 +13,13 @@ def activation(
     *,
     similarity: Similarity = "pearson",
     point: RecordingPoint = "activation",
+    reference: Reference = "mean",
 ) -> Matching:
-    """The permutation of greatest similarity to the first run, group by group.
+    """The permutation of greatest similarity, group by group.
 
     Args:
         similarity: of two neurons over the training inputs.
         point: where they are recorded: after the activation, the norm, or the linear map.
+        reference: of more than two runs, which ``lmc merge`` takes: the mean of the others, or the first.
     """
-    return to_first(evidence, lambda run, group: None)
+    return match_runs(evidence, lambda runs, group: None, reference)

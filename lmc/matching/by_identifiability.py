@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from lmc.costs import admissible
 from lmc.matching.evidence import Evidence
+from lmc.matching.many import match_runs
 from lmc.matching.matching import Matching
-from lmc.matching.needs import Beta, CostEstimate, Ratio, RecordingPoint, Similarity, Tau
-from lmc.matching.to_first import to_first
+from lmc.matching.needs import Beta, CostEstimate, Ratio, RecordingPoint, Reference, Similarity, Tau
 from lmc.symmetry import Group
 
 
@@ -22,8 +24,9 @@ def identifiability(
     ratio: Ratio = 0.9,
     estimate: CostEstimate = "mahalanobis",
     beta: Beta = 0.01,
+    reference: Reference = "mean",
 ) -> Matching:
-    """The permutation of greatest similarity among pairs whose exchange is cheap in both runs.
+    """The permutation of greatest similarity among pairs whose exchange is cheap in all compared runs.
 
     A fully identifiable layer stays as it is, a standard network is matched by activations. Where costs
     are undefined (sigma's layers, constant inputs) a layer stays as it is.
@@ -33,12 +36,13 @@ def identifiability(
         ratio: share of variance of the input subspace that mahalanobis costs are measured on.
         estimate: of the costs; ridge weighs a small error on the data against the norm.
         beta: of the ridge estimate.
+        reference: of more than two runs, which ``lmc merge`` takes: the mean of the others, or the first.
     """
 
-    def allowed(run: int, group: Group) -> Tensor:
+    def allowed(runs: Sequence[int], group: Group) -> Tensor:
         costs = evidence.costs[group.name]
         if costs is None:
             return torch.eye(group.size, dtype=torch.bool)
-        return admissible([costs[0], costs[run]], tau)
+        return admissible([costs[run] for run in runs], tau)
 
-    return to_first(evidence, allowed)
+    return match_runs(evidence, allowed, reference)

@@ -11,6 +11,7 @@ import dataclasses
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -28,6 +29,9 @@ Similarity = Annotated[Literal["pearson", "absolute", "dot"], Need("similarity")
 
 RecordingPoint = Annotated[Literal["activation", "norm", "linear"], Need("point")]
 """Where neurons are recorded: after the activation, the norm, or the linear map."""
+
+Reference = Annotated[Literal["mean", "first"], Need("reference")]
+"""What the neurons of more than two runs are matched to: the mean of the other runs, or the first run."""
 
 Samples = Annotated[int | None, Field(ge=1), Need("samples")]
 """How many training inputs are recorded, a sample that is always the same; None is all."""
@@ -56,6 +60,7 @@ class Needs:
     ratio: float = 0.9
     estimate: str = "mahalanobis"
     beta: float = 0.01
+    reference: str = "first"
 
     @classmethod
     def of(cls, matcher: Callable[..., Any], settings: Mapping[str, Any]) -> Needs:
@@ -77,6 +82,14 @@ class Needs:
     def recorded(self) -> tuple[Any, ...]:
         """What decides which activations are recorded."""
         return self.point, self.samples
+
+    def pairs(self, runs: int) -> list[tuple[int, int]]:
+        """Which of N runs are compared with which."""
+        return (
+            list(combinations(range(runs), 2))
+            if self.reference == "mean"
+            else [(0, b) for b in range(1, runs)]
+        )
 
     @property
     def costs(self) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 Content = dict[str, Any]
 _UNKNOWN = ("layers", "ratio", "tau", "neurons", "seeds")
 
@@ -40,6 +40,16 @@ def _divide_settings(content: Content, path: Path) -> Content:
 def _name_runs(content: Content, path: Path) -> Content:
     """1 to 2: ``run.json`` names its kind."""
     return {"kind": "run", **content} if path.suffix == ".json" else content
+
+
+def _match_to_first(content: Content, path: Path) -> Content:
+    """2 to 3: merges say what many runs were matched to; it was always the first."""
+    match = content.get("match")
+    if content.get("kind") != "merge" or not isinstance(match, dict) or len(content.get("sources", ())) < 3:
+        return content
+    if match.get("name") not in ("activation", "identifiability"):
+        return content
+    return {**content, "match": {**match, "reference": "first"}}
 
 
 def _reproduce(content: Content, path: Path) -> Content:
@@ -85,4 +95,4 @@ _HOW: dict[Any, Callable[[Sequence[str]], list[tuple[str, str]]]] = {
     "consecutive": lambda runs: list(pairwise(runs)),
     "all": lambda runs: list(combinations(runs, 2)),
 }
-_STEPS: tuple[Callable[[Content, Path], Content], ...] = (_divide_settings, _name_runs)
+_STEPS: tuple[Callable[[Content, Path], Content], ...] = (_divide_settings, _name_runs, _match_to_first)

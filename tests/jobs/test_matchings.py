@@ -98,7 +98,7 @@ def test_a_matching_of_something_else_is_not_read(runs: Path, called: list[str],
     settings: Any = "activation"
     if change == "weights":
         path = next((runs / "train").glob("standard-*")) / "1" / "epoch-0008.safetensors"
-        save_file({key: value * 1.01 for key, value in load_file(path).items()}, path)
+        save_file({key: value * (1 + 1e-6) for key, value in load_file(path).items()}, path)
     elif change == "settings":
         settings = {"name": "activation", "point": "linear"}
     else:
@@ -183,8 +183,9 @@ def test_needs_are_declared_by_type_and_not_by_name() -> None:
 
 def test_a_matching_is_over_any_number_of_runs(four_runs: Path) -> None:
     lineup = lined_up(four_runs, *(f"standard/{seed}" for seed in range(4)))
-    lineup.pairs = [(0, other) for other in range(1, 4)]
-    found = lineup.matching(Matcher.bind({"name": "activation"}))
+    matcher = Matcher.bind({"name": "activation"})
+    lineup.pairs = matcher.needs.pairs(4)
+    found = lineup.matching(matcher)
     assert found.runs == 4
     assert found.moves
     assert found.seconds > 0

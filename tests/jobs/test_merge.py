@@ -71,6 +71,16 @@ def test_it_computes_what_the_mean_of_the_weights_does_not(runs: Path, name: str
     assert api.load(experiment)(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
 
+def test_the_order_of_the_runs_does_not_count(runs: Path) -> None:
+    """The control: matched to the first, another first run is another network."""
+    orders = ([0, 1, 2], [1, 2, 0], [2, 1, 0])
+    for reference, rises in (("mean", False), ("first", True)):
+        match = {"name": "activation", "reference": reference}
+        losses = [_of(api.merge(*(f"standard/{run}" for run in order), match=match)) for order in orders]
+        assert (max(losses) > min(losses) * (1 + 1e-4)) == rises
+    assert len({*api.list_("standard+*")["experiment"]}) == 6
+
+
 def test_permuted_copies_merged_after_matching_are_the_network(runs: Path) -> None:
     network = api.load("standard/0")
     folder = next((runs / "train").glob("standard-*"))
@@ -88,14 +98,15 @@ def test_permuted_copies_merged_after_matching_are_the_network(runs: Path) -> No
 
 
 def test_projected_it_stays_in_the_class_and_says_at_what_price(runs: Path) -> None:
-    free, said = _merge("w", match="activation", merge="representation")
-    assert said == [
-        "the merged network no longer satisfies the parents' mask and centre; stored unconstrained"
-    ]
+    first = {"name": "activation", "reference": "first"}
+    free, said = _merge("w", match=first, merge="representation")
+    matched, stored = said
+    assert matched.startswith("3 runs matched, each to the first (w-")
+    assert stored.startswith("the merged network no longer satisfies the parents' mask and centre; stored")
     assert "projection" not in free.tables
     merge = {"name": "representation", "project": True}
-    outcome, said = _merge("w", match="activation", merge=merge)
-    assert said == []
+    outcome, said = _merge("w", match=first, merge=merge)
+    assert said == [matched]
     (name,) = outcome.references
     made = runs / "merge" / name
     constraint = load_file(made / "constraints.safetensors")
@@ -116,7 +127,7 @@ def test_projected_it_stays_in_the_class_and_says_at_what_price(runs: Path) -> N
     assert runs_shown.title == name
     assert shown.table["in the class of the runs"].tolist() == ["no", "yes"]
     assert shown.table["test loss"].tolist() == [f"{_of(before):.4f}", f"{_of(after):.4f}"]
-    again, said = _merge("w", match="activation", merge=merge)
+    again, said = _merge("w", match=first, merge=merge)
     assert said == [f"{name} is already stored; force=true merges again"]
     assert again.tables["projection"].equals(price)
     assert len(api.path(name, "w/0")) == 3
@@ -126,7 +137,8 @@ def test_a_permuted_sigma_network_has_its_mixing_back_when_projected(runs: Path)
     folder = next((runs / "train").glob("sigma-*"))
     before = load_file(folder / "constraints.safetensors")
     outcome, said = _merge("sigma", match="activation", merge={"name": "representation", "project": True})
-    assert said == []
+    assert len(said) == 1
+    assert said[0].startswith("3 runs matched, each to the mean of the others until none moved: ")
     (name,) = outcome.references
     after = load_file(runs / "merge" / name / "constraints.safetensors")
     assert {*after} == {*before}

@@ -1,5 +1,7 @@
 """Matching on what real networks do: planted permutations are found, identifiable layers stay."""
 
+from itertools import combinations, combinations_with_replacement
+
 import numpy as np
 import pytest
 import torch
@@ -59,7 +61,7 @@ def _evidence(model, constraint, states, inputs, similarity="pearson", point="ac
     """As lmc.jobs prepares it, written plainly."""
     groups = symmetry.permutation_groups(model, inputs)
     stacked = stack_states(states)
-    pairs = [(0, run) for run in range(len(states))]
+    pairs = list(combinations_with_replacement(range(len(states)), 2))
     points = {group.points[point][0]: pairs for group in groups}
     seen = record(model, stacked, inputs, points)
 
@@ -187,6 +189,47 @@ def test_every_run_is_matched_to_the_first(planted):
     stay = evidence.groups.identity()
     for permutations, expected in zip(found, [stay, wanted, stay, wanted], strict=True):
         assert all(torch.equal(permutations[name], expected[name]) for name in stay)
+
+
+def _total(evidence, permutations):
+    """Similarity of all pairs in their slots, written plainly."""
+    total = 0.0
+    for group in evidence.groups:
+        for a, b in combinations(range(evidence.runs), 2):
+            alike = evidence.similarity(a, b, group.name).double().numpy()
+            first, second = (permutations[run][group.name].tolist() for run in (a, b))
+            total += sum(alike[i, j] for i, j in zip(first, second, strict=True))
+    return total
+
+
+def test_runs_matched_to_the_mean_of_the_others_rest_in_any_order(pico, pico_states, samples):
+    """No exchange of two neurons of one run raises the similarity of all pairs; another order changes nothing."""
+    states = pico_states(5)
+    found = {}
+    for order in ([0, 1, 2, 3, 4], [3, 1, 4, 0, 2]):
+        evidence = _evidence(pico(), Constraint(), [states[run] for run in order], samples(200)[0])
+        mean = MATCHERS["activation"](evidence)
+        best = _total(evidence, mean.permutations)
+        neurons = sum(group.size for group in evidence.groups)
+        assert mean.objective == pytest.approx(best / (neurons * 10))
+        assert best > _total(evidence, MATCHERS["activation"](evidence, reference="first").permutations)
+        for run in range(5):
+            for group in evidence.groups:
+                for i, j in combinations(range(group.size), 2):
+                    other = [dict(own) for own in mean.permutations]
+                    other[run][group.name] = other[run][group.name].clone()
+                    other[run][group.name][[i, j]] = other[run][group.name][[j, i]]
+                    assert _total(evidence, other) <= best + 1e-9
+        placed = dict(zip(order, mean.permutations, strict=True))
+        found[tuple(order)] = [symmetry.compose(placed[run], symmetry.inverse(placed[0])) for run in range(5)]
+    one, other = found.values()
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(one, other, strict=True) for name in a)
+
+
+def test_two_runs_are_matched_alike_to_either(pico, pico_states, samples):
+    evidence = _evidence(pico(), Constraint(), pico_states(2), samples(200)[0])
+    first, mean = (MATCHERS["activation"](evidence, reference=name) for name in ("first", "mean"))
+    assert all(torch.equal(first.permutations[1][name], p) for name, p in mean.permutations[1].items())
 
 
 def test_matching_reads_the_correlation_with_its_sign(rng):

@@ -14,6 +14,7 @@ from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.opening.runs import Opened, check_comparable
 from lmc.jobs.protocol.choices import Choice
 from lmc.jobs.protocol.talk import Talk
+from lmc.matching import Matching
 from lmc.merging import Material, Merged
 from lmc.models.stack import State, batch_norms
 from lmc.recording import evaluate, reestimate
@@ -57,6 +58,8 @@ def merge_runs(
 ) -> MergedRuns:
     """Match all runs of a lineup and merge them."""
     matching = lineup.matching(matcher)
+    if matching.runs > 2 and not matcher.leaves:
+        talk.say(_how_matched(lineup, matcher, matching))
     network = lineup.network.to(lineup.device)
     again = bool(batch_norms(network)) if restatistics is None else restatistics
     shared = len({opened.constraint.digest() for opened in lineup.runs}) == 1
@@ -79,6 +82,17 @@ def merge_runs(
     constraint = _class_of(first, shared, matching.moves, merged, talk)
     before = None if merged.outside is None else list(_losses(lineup, merged.outside))
     return MergedRuns(merged, constraint, list(_losses(lineup, merged.state)), before)
+
+
+def _how_matched(lineup: Lineup, matcher: Matcher, matching: Matching) -> str:
+    """What more than two runs were matched to, and whether their order counts."""
+    if matcher.needs.reference == "mean":
+        return (
+            f"{matching.runs} runs matched, each to the mean of the others until none moved: "
+            f"mean similarity of a pair {matching.objective:.3g}, sweeps {matching.sweeps}"
+        )
+    first = lineup.runs[0].run.reference
+    return f"{matching.runs} runs matched, each to the first ({first}): another first run, another network"
 
 
 def _class_of(first: Constraint, shared: bool, moved: bool, merged: Merged, talk: Talk) -> Constraint:

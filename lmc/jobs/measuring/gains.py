@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lmc.data.chance import constant_output
+from lmc.data.chance import chance, constant_output
 from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import named_split
 from lmc.models.stack import batch_norms
@@ -70,12 +70,11 @@ def gains(lineup: Lineup, name: str) -> Gains:
         return gain(outputs, targets).square()
 
     mean, square = evaluate(network, states, split.inputs, split.targets, gain, squared)
+    whole = chance(lineup.dataset, split)
     losses, _ = evaluate(network, states, split.inputs, split.targets, task.losses, task.correct)
     count = len(split)
     spread = (square - mean**2).clamp(min=0) / (count - 1 if count > 1 else math.nan)
     return {
-        opened.key: Gain(f"{opened.run.reference}@{opened.epoch}", *numbers)
-        for opened, *numbers in zip(
-            lineup.runs, losses.tolist(), mean.tolist(), spread.sqrt().tolist(), strict=True
-        )
+        opened.key: Gain(f"{opened.run.reference}@{opened.epoch}", loss, whole - loss, error)
+        for opened, loss, error in zip(lineup.runs, losses.tolist(), spread.sqrt().tolist(), strict=True)
     }
