@@ -91,8 +91,10 @@ class Algebra:
         return atom
 
     def parents(self, atom: Atom) -> set[Atom]:
-        """Atoms on whose value the meaning of this one depends."""
+        """Atoms on whose value the meaning of this one depends; one that is fixed depends on none."""
         found: set[Atom] = set()
+        if atom.fixed is not None:
+            return found
         for parent in atom.parents:
             for run in self.resolve(Indices.of(parent)):
                 found.update(run)
@@ -118,7 +120,7 @@ class Algebra:
                 continue
             if len(atom.link) == 1:
                 return self._open((*before, *atom.link[0], *after), at)
-            if length(before) > 1 and not all(each.fixed for each in before):
+            if length(before) > 1 and not all(each.fixed is not None for each in before):
                 # Blocks go on moving, and what is cut inside them stays.
                 self.fix((each for own in atom.link for each in own), "it is cut inside blocks")
                 whole = self._wholes.setdefault(atom, Atom(atom.size, fixed="it is cut inside blocks"))
@@ -143,10 +145,11 @@ class Algebra:
 
     def fix(self, run: Iterable[Atom], reason: str) -> None:
         """No permutation of these survives; the first reason stays."""
+        assert reason
         for atom in run:
             for own in self.resolve(Indices.of(atom)):
                 for each in own:
-                    each.fixed = each.fixed or reason
+                    each.fixed = reason if each.fixed is None else each.fixed
                     each.free = False
 
     def fix_axes(self, axes: Iterable[Indices], reason: str) -> None:
@@ -163,7 +166,8 @@ class Algebra:
         assert a.size == b.size
         own, other = self.parents(a), self.parents(b)
         parents = other if a.free or a.fresh else own if b.free or b.fresh else own & other
-        a.free, a.fixed, a.fresh = a.free and b.free, a.fixed or b.fixed, False
+        a.fixed = b.fixed if a.fixed is None else a.fixed
+        a.free, a.fresh = a.free and b.free, False
         b.link = [(a,)]
         a.parents = {each for each in parents if each is not a and a not in self.parents(each)}
         a.origin = a.origin or b.origin
@@ -220,8 +224,8 @@ class Algebra:
             if runs == others or [()] in (runs, others):
                 return
             if _all_fixed(runs) or _all_fixed(others):
-                reasons = [atom.fixed for run in (*runs, *others) for atom in run if atom.fixed]
-                self.fix_axes((a, b), reasons[0] if reasons else "")
+                reasons = [atom.fixed for run in (*runs, *others) for atom in run if atom.fixed is not None]
+                self.fix_axes((a, b), reasons[0] if reasons else "joined to indices of their own")
                 return
             ends, other_ends = _ends(runs), _ends(others)
             if ends == other_ends:
@@ -317,7 +321,8 @@ def _lean(run: Run) -> Run:
 
 
 def _all_fixed(runs: list[Run]) -> bool:
-    return all(atom.fixed for run in runs for atom in run)
+    """Whether no index can move: of fixed atoms, or alone in a run (single indices laid end to end)."""
+    return all(atom.fixed is not None for run in runs for atom in run)
 
 
 def _ends(runs: list[Run]) -> list[int]:

@@ -254,7 +254,7 @@ class _Builder:
         """Axes on which no entry moves."""
         for (name, axis), runs in self.runs.items():
             reasons = [atom.fixed for run in runs for atom in run if atom.size > 1]
-            if reasons and all(reasons):
+            if reasons and None not in reasons:
                 yield Fixed(name, axis, str(reasons[0]))
 
 
