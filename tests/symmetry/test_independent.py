@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lmc import symmetry
+from tests.symmetry.fabric import Fabric
 from tests.symmetry.independent import OTHER, SAME, check
 from tests.symmetry.views import VIEWS
 from tests.symmetry.zoo import ZOO, Grouped
@@ -38,3 +39,10 @@ def test_a_block_that_forgets_an_axis_is_seen():
     first, *others = symmetry.permutation_groups(model, example)
     wrong = dataclasses.replace(first, axes=first.axes[:-1])
     assert {verdict.kind for verdict in check(model, (wrong, *others), _inputs(example)) if not verdict.sound}
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_networks_have_no_group_that_is_no_symmetry(seed):
+    net = Fabric(seed, 4 + seed % 7).eval()
+    for verdict in check(net, symmetry.permutation_groups(net, net.example[:2]), net.example):
+        assert verdict.sound, (str(net), verdict)

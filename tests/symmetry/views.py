@@ -55,6 +55,11 @@ images = torch.randn(2, 3, 4, 4)
 # name: (network, example input, {group: (neurons, blocks, layers)})
 VIEWS = {
     "stacked-then-grouped": (StackedThenGrouped, torch.randn(2, 4), {"c": (4, 1, 1)}),
-    "joined-then-dealt": (JoinedThenDealt, images, {}),
-    "cut-inside-heads": (CutInsideHeads, images, {"embed": (5, 1, 2), "qkv": (2, 1, 1)}),
+    # Of a and b, and of what is made of each of their channels, equal places move alike.
+    "joined-then-dealt": (JoinedThenDealt, images, {"a": (4, 1, 3)}),
+    "cut-inside-heads": (
+        CutInsideHeads,
+        images,
+        {"embed": (5, 1, 2), "qkv": (6, 2, 1), "qkv#2": (6, 2, 1)},
+    ),
 }
