@@ -28,8 +28,8 @@ def contract(op: Operation, terms: Sequence[tuple[str, Axes]], out: str) -> Axes
             continue
         having = [set(names) for names, _ in terms if letter in names]
         shared = set.intersection(*having)
-        there = {atom for each in shared for run in algebra.resolve(sizes[each]) for atom in run}
-        for atom in {atom for run in algebra.resolve(axis) for atom in run}:
+        there = {atom for each in shared for run in algebra.resolve(sizes[each]) for atom in run.atoms}
+        for atom in {atom for run in algebra.resolve(axis) for atom in run.atoms}:
             for parent in algebra.parents(atom) - there:
                 algebra.forget(atom, parent)
     return [sizes[letter] for letter in out]
@@ -110,7 +110,7 @@ def convolution(op: Operation) -> Axes:
         inner.append(algebra.atom(makes.size // (1 if turned else groups)))
         for each in inner:
             each.parents = {blocks}
-        whole = [Indices([(blocks, each)]) for each in inner]
+        whole = [algebra.times(Indices.of(blocks), Indices.of(each)) for each in inner]
         algebra.same(x[1], whole[0])
         algebra.same(weight[0], whole[0 if turned else 1])
         algebra.same(weight[1], Indices.of(inner[1 if turned else 0]))
@@ -133,6 +133,7 @@ def channel_norm(op: Operation) -> Axes:
         own = op.axes(name)
         if own is not None:
             op.algebra.same(op.first[1], own[0])
+    op.mix(0, *range(2, len(op.first)))
     return list(op.first)
 
 
@@ -147,6 +148,7 @@ def group_norm(op: Operation) -> Axes:
     groups = op.arguments["num_groups"]
     if groups > 1 and op.algebra.blocks(channels, channels.size // groups) is None:
         op.fix(channels)
+    op.mix(*range(2, len(op.first)))
     return list(op.first)
 
 
@@ -158,6 +160,7 @@ def layer_norm(op: Operation) -> Axes:
         if own is not None:
             for axis, scale in zip(op.first[-len(own) :], own, strict=True):
                 op.algebra.same(axis, scale)
+    op.mix(*range(len(op.first) - len(op.arguments["normalized_shape"]), len(op.first)))
     return list(op.first)
 
 
@@ -186,12 +189,14 @@ def attention(op: Operation) -> Axes:
         for axis, own in zip(reversed(scores), reversed(mask), strict=False):
             if own.size == axis.size:
                 op.algebra.same(axis, own)
+    op.algebra.mix(scores, [len(scores) - 1])
     return contract(op, [(lead + "qk", scores), (lead + "kv", value)], lead + "qv")
 
 
 def aggregated(op: Operation) -> Axes:
     """The sum over neighbours in a graph: nodes stay, features pass."""
     op.fix(*op.first[:-1], what="the graph")
+    op.mix(*range(len(op.first) - 1))
     return list(op.first)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from lmc.symmetry.atoms import Algebra, Axes, Indices
+from lmc.symmetry.algebra import Algebra
+from lmc.symmetry.atoms import Axes, Indices
 
 Rule = Callable[["Operation"], "Axes | list[Axes]"]
 
@@ -84,6 +85,10 @@ class Operation:
         """These cannot move."""
         self.algebra.fix_axes(axes, what or self.name)
 
+    def mix(self, *dims: int) -> None:
+        """Along these axes of the first argument, each result depends on several places."""
+        self.algebra.mix(self.first, dims)
+
 
 def elementwise(op: Operation) -> Axes:
     """Axes aligned from the back; those of size 1 are repeated."""
@@ -114,6 +119,12 @@ def unchanged(op: Operation) -> Axes:
     return list(op.first)
 
 
+def normalised(op: Operation) -> Axes:
+    """softmax: in every order the same along an axis, whose places meet."""
+    op.mix(*op.dims())
+    return list(op.first)
+
+
 def constant(op: Operation) -> Axes:
     """All values are equal."""
     return [op.algebra.axis(size, free=True) for size in op.shape]
@@ -128,7 +139,7 @@ def reduced(op: Operation) -> Axes:
     """Axes go; every order gives the same."""
     dims = op.dims()
     keep = bool(op.arguments.get("keepdim", False))
-    kept = [Indices([()]) if place in dims else axis for place, axis in enumerate(op.first)]
+    kept = [Indices.single() if place in dims else axis for place, axis in enumerate(op.first)]
     return [axis for place, axis in enumerate(kept) if keep or place not in dims]
 
 
@@ -143,7 +154,9 @@ def reduced_twice(op: Operation) -> list[Axes]:
 
 def ordered(op: Operation) -> Axes:
     """Results that depend on the order along an axis."""
-    op.fix(*[op.first[dim] for dim in op.dims("dims" if "dims" in op.arguments else "dim")])
+    dims = op.dims("dims" if "dims" in op.arguments else "dim")
+    op.mix(*dims)
+    op.fix(*[op.first[dim] for dim in dims])
     return list(op.first) if len(op.shape) == len(op.first) else reduced(op)
 
 
@@ -174,7 +187,7 @@ def padded(op: Operation) -> Axes:
             out[dim] = op.fixed(op.shape[dim])
             continue
         ends = [op.algebra.axis(size, free=True) if size else Indices([]) for size in (before, after)]
-        out[dim] = Indices([*ends[0].runs, *op.algebra.resolve(out[dim]), *ends[1].runs])
+        out[dim] = Indices.joined([ends[0], out[dim], ends[1]])
     return out
 
 
@@ -199,9 +212,9 @@ VALUES: dict[str, Rule] = {
     **named(
         unchanged,
         "clone contiguous detach alias to _to_copy type_as dropout feature_dropout alpha_dropout lift_fresh "
-        "lift_fresh_copy softmax log_softmax _softmax _log_softmax _safe_softmax native_dropout float double "
-        "zeros_like ones_like full_like",
+        "lift_fresh_copy native_dropout float double zeros_like ones_like full_like",
     ),
+    **named(normalised, "softmax log_softmax _softmax _log_softmax _safe_softmax"),
     **named(elementwise, "hardswish log_sigmoid where rsub __and__ __or__ floor_divide masked_fill"),
     **named(parametric, "prelu"),
     **named(constant, "zeros ones full empty new_zeros new_ones new_full new_empty scalar_tensor"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from lmc.models.stack import Feature, Point, aliases
-from lmc.symmetry.atoms import Atom, Indices, Run, length
+from lmc.symmetry.atoms import Atom, Indices, Run
 from lmc.symmetry.groups import Axis, Fixed, Group, Groups, Places
 from lmc.symmetry.modules import Call, Calls, Side, is_activation, is_norm, module_calls
 from lmc.symmetry.tracing import Trace, trace
@@ -30,7 +31,7 @@ class _Neurons:
 
     @property
     def size(self) -> int:
-        return length(self.atoms)
+        return math.prod(atom.size for atom in self.atoms)
 
 
 def traced_groups(model: nn.Module, example_input: Tensor) -> Groups:
@@ -64,24 +65,25 @@ class _Builder:
     def _settle(self) -> None:
         """Leave each atom at most one other that it depends on, in a form that a group can state."""
         changed = True
-        for node in self.trace.constant():
-            found = self.trace.axes[node]
-            self.algebra.respect(found if isinstance(found[0], Indices) else found[0]) if found else None
+        self.algebra.respect_all()
         while changed:
             changed = False
             for axes in self.trace.tensors.values():
                 self.algebra.respect(axes)
                 for place, axis in enumerate(axes):
                     for run in self.algebra.resolve(axis):
-                        for atom in run:
+                        for atom in run.atoms:
                             changed |= self._simplify(atom, run, place, axes)
 
     def _simplify(self, atom: Atom, run: Run, place: int, axes: list[Indices]) -> bool:
+        if atom.fixed is None and run.atoms.count(atom) > 1:
+            self.algebra.fix([atom], "it would move along itself on one axis")
+            return True
         parents = self.algebra.parents(atom)
         if not parents:
             return False
         parent = next(iter(parents))
-        siblings = [each for each in run if each is not atom and parent in self.algebra.parents(each)]
+        siblings = [each for each in run.atoms if each is not atom and parent in self.algebra.parents(each)]
         fits = (
             len(parents) == 1
             and atom.size > 1
@@ -89,7 +91,7 @@ class _Builder:
             and parent.size > 1
             and not self.algebra.parents(parent)
             and not siblings
-            and (parent in run or self._within(parent, run, place, axes) is not None)
+            and (parent in run.atoms or self._within(parent, run, place, axes) is not None)
         )
         if not fits:
             for each in parents:
@@ -98,11 +100,11 @@ class _Builder:
 
     def _within(self, parent: Atom, run: Run, place: int, axes: list[Indices]) -> int | None:
         """The other axis that a parent cuts into blocks, when this one is the blocks' inner axis alone."""
-        if len(self.algebra.resolve(axes[place])) != 1 or len(run) != 1:
+        if len(self.algebra.resolve(axes[place])) != 1 or len(run.terms) != 1:
             return None
         for other, axis in enumerate(axes):
-            runs = self.algebra.resolve(axis)
-            if other != place and len(runs) == 1 and runs[0] and runs[0][0] is parent:
+            leading = {each.terms[:1] for each in self.algebra.resolve(axis)}
+            if other != place and leading == {((parent, axis.size // parent.size),)}:
                 return other
         return None
 
@@ -111,9 +113,9 @@ class _Builder:
         free: dict[_Neurons, None] = {}
         for runs in self.runs.values():
             for run in runs:
-                for atom in run:
+                for atom in run.atoms:
                     parents = self.algebra.parents(atom)
-                    dependent = any(atom in self.algebra.parents(each) for each in run)
+                    dependent = any(atom in self.algebra.parents(each) for each in run.atoms)
                     if atom.fixed is None and not dependent:
                         free[_Neurons(next(iter(parents), None), atom)] = None
         found = [each for each in free if each.size > 1 or self.owners(each)]
@@ -139,25 +141,28 @@ class _Builder:
         ]
 
     def _has(self, node: fx.Node, axis: int, neurons: _Neurons) -> bool:
-        runs = self.algebra.resolve(self.trace.axes[node][axis])
+        runs = self._runs(self.trace.axes[node][axis])
         return any(self._lie(run, neurons) for run in runs)
+
+    def _runs(self, axis: Indices) -> list[Run]:
+        return [run for run, _ in self.algebra.opened(axis, settle=False)]
 
     def _lie(self, run: Run, neurons: _Neurons) -> bool:
         """Whether neurons lie in a run; blocks alone do not where something in them moves along."""
-        if neurons.outer is None and any(neurons.inner in self.algebra.parents(atom) for atom in run):
+        if neurons.outer is None and any(neurons.inner in self.algebra.parents(atom) for atom in run.atoms):
             return False
-        return {*neurons.atoms} <= {*run}
+        return {*neurons.atoms} <= {*run.atoms}
 
     def _places(self, runs: list[Run], neurons: _Neurons) -> Places | None:
         """(copies, n): where on an axis the neurons lie; None where they do not."""
-        start, found = 0, []
+        found = []
         for run in runs:
             if self._lie(run, neurons):
-                grid = torch.arange(start, start + length(run)).view([atom.size for atom in run])
-                own = [run.index(atom) for atom in neurons.atoms]
-                rest = [place for place in range(len(run)) if place not in own]
-                found += grid.permute(*rest, *own).reshape(-1, neurons.size).tolist()
-            start += length(run)
+                rest = [term for term in run.terms if term[0] not in neurons.atoms]
+                strides = dict(run.terms)
+                own = [(atom, strides[atom]) for atom in neurons.atoms]
+                grid = run.offset + _coordinates(rest)[:, None] + _coordinates(own)
+                found += grid.tolist()
         return tuple(map(tuple, found)) or None
 
     def groups(self) -> Iterator[Group]:
@@ -191,7 +196,7 @@ class _Builder:
             places = self._places(runs, neurons)
             if places is not None:
                 yield Axis(name, axis, _unless_whole(places, runs))
-            elif neurons.outer is not None and runs == [(neurons.inner,)]:
+            elif neurons.outer is not None and runs == Indices.of(neurons.atoms[1]).runs:
                 within = self._within(neurons.outer, runs[0], axis, self.trace.tensors[name])
                 if within is not None:
                     yield Axis(name, axis, None, within)
@@ -243,7 +248,7 @@ class _Builder:
             if not axes or not isinstance(axes[0], Indices):
                 continue
             for axis in range(len(axes) - 1, 0, -1):
-                runs = self.algebra.resolve(axes[axis])
+                runs = self._runs(axes[axis])
                 places = self._places(runs, neurons)
                 if places is not None:
                     found.append(Feature(point, axis, _unless_whole(places, runs)))
@@ -253,9 +258,17 @@ class _Builder:
     def fixed(self) -> Iterator[Fixed]:
         """Axes on which no entry moves."""
         for (name, axis), runs in self.runs.items():
-            reasons = [atom.fixed for run in runs for atom in run if atom.size > 1]
-            if reasons and all(reasons):
+            reasons = [atom.fixed for run in runs for atom in run.atoms if atom.size > 1]
+            if reasons and None not in reasons:
                 yield Fixed(name, axis, str(reasons[0]))
+
+
+def _coordinates(terms: Iterable[tuple[Atom, int]]) -> Tensor:
+    """Where the products of atoms lie, row-major from 0."""
+    found = torch.zeros(1, dtype=torch.int64)
+    for atom, step in terms:
+        found = (found[:, None] + torch.arange(atom.size) * step).flatten()
+    return found
 
 
 def _unless_whole(places: Places, runs: list[Run]) -> Places | None:

@@ -22,7 +22,8 @@ from torch import Tensor, fx, nn
 
 from lmc.core.errors import LmcError
 from lmc.models.stack import aliases
-from lmc.symmetry.atoms import Algebra, Axes
+from lmc.symmetry.algebra import Algebra
+from lmc.symmetry.atoms import Axes
 from lmc.symmetry.layer_rules import LAYERS
 from lmc.symmetry.rules import VALUES, Operation, Uses, elementwise, is_elementwise, unknown
 from lmc.symmetry.view_rules import VIEWS
@@ -198,14 +199,24 @@ def _apply(node: fx.Node, algebra: Algebra, known: dict[fx.Node, Any], uses: Use
         rule = elementwise if is_elementwise(node.target) else unknown
     try:
         found = rule(op)
+        fits = _fits(found, value)
     except (AssertionError, KeyError, IndexError, StopIteration, TypeError):
+        fits = False
+    if not fits:
         # A form of the call that the rule was not written for; fixing what it touches is sound.
         found = unknown(op)
     results: list[Any] = list(found) if isinstance(value, (tuple, list)) else [found]
     for part in results:
         if part is not None:
-            algebra.respect(part)
+            algebra.see(part)
     return found
+
+
+def _fits(found: Any, value: Any) -> bool:
+    """Whether a rule's axes are those of the result."""
+    if isinstance(value, (tuple, list)):
+        return len(found) == len(value) and all(map(_fits, found, value))
+    return found is None or [axis.size for axis in found] == list(value.shape)
 
 
 class _Bare(Operation):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
@@ -27,7 +26,7 @@ def reshaped(op: Operation) -> Axes:
     found = iter(_regrouped(op, axes, sizes))
     kept = [axis for axis in op.first if axis.size == 1]
     same = len(kept) == sum(size == 1 for size in op.shape)
-    singles = iter(kept if same else [Indices([()]) for _ in op.shape])
+    singles = iter(kept if same else [Indices.single() for _ in op.shape])
     return [next(found) if size > 1 else next(singles) for size in op.shape]
 
 
@@ -68,7 +67,7 @@ def expanded(op: Operation) -> Axes:
 def repeated(op: Operation) -> Axes:
     """Whole axes several times over."""
     first, shape = op.first, op.shape
-    ones = [Indices([()]) for _ in range(len(shape) - len(first))]
+    ones = [Indices.single() for _ in range(len(shape) - len(first))]
     return [
         op.algebra.times(op.algebra.axis(size // axis.size, free=True), axis)
         for axis, size in zip([*ones, *first], shape, strict=True)
@@ -100,7 +99,7 @@ def stacked(op: Operation) -> Axes:
     dim = op.dims(rank=len(op.shape))[0]
     parts = [list(op.known[each]) for each in op.arguments["tensors"]]
     for part in parts:
-        part.insert(dim, Indices([()]))
+        part.insert(dim, Indices.single())
     return _joined(op, parts, dim)
 
 
@@ -110,41 +109,24 @@ def _joined(op: Operation, parts: list[Axes], dim: int) -> Axes:
         for place in range(len(out)):
             if place != dim:
                 op.algebra.same(out[place], part[place])
-    out[dim] = Indices([run for part in parts for run in op.algebra.resolve(part[dim])])
+    out[dim] = Indices.joined(part[dim] for part in parts)
     return out
 
 
 def _part(op: Operation, dim: int, start: int, stop: int) -> Axes:
-    """Indices start to stop of an axis; atoms that depend on that part become the ones that belong to it."""
-    axes, algebra = list(op.first), op.algebra
-    axis = axes[dim]
-    if (start, stop) == (0, axis.size):
-        return axes
-    if not (algebra.cut_at(axis, start) and algebra.cut_at(axis, stop)):
-        op.fix(axis)
-        axes[dim] = op.fixed(stop - start)
-        return axes
-    place, own = 0, []
-    for run in algebra.resolve(axis):
-        if start <= place < stop:
-            own.append(run)
-        place += Indices([run]).size
-    axes[dim] = Indices(own)
-    at: dict[Any, int] = {}
-    if len(own) == 1 and own[0]:
-        origin = own[0][0].origin
-        while origin is not None:
-            at[origin[0]] = origin[1]
-            origin = origin[0].origin
-    return [each if place == dim else Indices(algebra.resolve(each, at)) for place, each in enumerate(axes)]
+    axes = op.algebra.part(list(op.first), dim, start, stop)
+    if axes is None:
+        op.fix(op.first[dim])
+        axes = [op.fixed(stop - start) if place == dim else axis for place, axis in enumerate(op.first)]
+    return axes
 
 
 def _unrolled(op: Operation, dim: int) -> None:
     """Cut an axis into single indices, so that what depends on it may differ from one to the next."""
     axis = op.first[dim]
     runs = op.algebra.resolve(axis)
-    if len(runs) == 1 and len(runs[0]) == 1 and axis.size <= 64:
-        atom = runs[0][0]
+    if len(runs) == 1 and len(runs[0].terms) == 1 and axis.size <= 64:
+        atom = runs[0].atoms[0]
         if any(each.link is None and atom in op.algebra.parents(each) for each in op.algebra.atoms):
             op.algebra.cut(atom, [1] * atom.size)
 
