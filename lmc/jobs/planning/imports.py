@@ -11,6 +11,7 @@ import torch
 
 from lmc.core.errors import LmcError, MismatchError, SettingError, raise_together
 from lmc.core.schema import frame
+from lmc.jobs.opening.data import tell
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.plan import Plan, untrained
 from lmc.jobs.protocol.commands.running import Import
@@ -69,7 +70,8 @@ class ImportPlan:
         return [seed for seed, run in enumerate(self.runs) if force or not _is_stored(run)]
 
     def announce(self, talk: Talk) -> None:
-        """Say what was changed on reading, and which files hold the same weights."""
+        """Say what was decided about the data, what was changed on reading, and which files are the same."""
+        tell(self.plan.dataset, talk)
         for number, source in enumerate(self.sources):
             for note in source.fitted.notes:
                 talk.say(note)
