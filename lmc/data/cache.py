@@ -24,8 +24,8 @@ from lmc.core.errors import OutputError
 from lmc.core.files import replacing
 from lmc.data.dataset import Raw
 
-FORMAT = 1
-_FIELDS = ("task", "outputs", "kind", "scale")
+FORMAT = 2
+_FIELDS = ("task", "outputs", "kind", "scale", "notes", "doubts")
 
 
 def folder() -> Path:
@@ -52,7 +52,9 @@ def _read(entry: Path) -> Raw | None:
     try:
         fields = json.loads((entry / "raw.json").read_text(encoding="utf-8"))
         stored: dict[str, Any] = {name: _load(entry / f"{name}.npy") for name in fields["arrays"]}
-        raw = Raw(**stored, **{name: fields[name] for name in _FIELDS})
+        plain = {name: fields[name] for name in _FIELDS}
+        plain |= {name: tuple(plain[name]) for name in ("notes", "doubts")}
+        raw = Raw(**stored, **plain)
         return raw if raw.digest == fields["digest"] else None
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None

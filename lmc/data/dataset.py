@@ -62,6 +62,7 @@ class Dataset:
         digest: of the decoded data before splitting and standardising, wherever they came from.
         graph: between the nodes, where one sample is a whole graph, the same in all splits.
         augment: what a batch of training images goes through, standardised, before the network sees it.
+        notes, doubts: what was decided about the data, and what of it may be a mistake.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Dataset:
     digest: str
     graph: Graph | None = None
     augment: Augmentation | None = None
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def given(self) -> dict[str, Any]:
@@ -110,6 +113,9 @@ class Raw:
         edges: of a graph, (2, E) int64.
         parts: a graph's own split of its nodes, (nodes,) int64: an index into ``PARTS``, or -1 for none.
         augment: whether training images are cropped and flipped.
+        standardise_target: whether regressed values are brought to mean 0 and standard deviation 1.
+        notes: what was decided about the data, a sentence each, for the person who asked for them.
+        doubts: the same, of what may well be a mistake.
     """
 
     inputs: Tensor
@@ -124,6 +130,9 @@ class Raw:
     edges: Tensor | None = None
     parts: Tensor | None = None
     augment: bool = False
+    standardise_target: bool = False
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -161,6 +170,11 @@ class Raw:
             raise SettingError(
                 f"data.augment=true: {name} has no images to crop and flip", "data.augment=false"
             )
+        if self.standardise_target and self.task != "squared_error":
+            message = (
+                f"data.standardise_target=true: {name} has no values to regress, its task is {self.task}"
+            )
+            raise SettingError(message, "leave it out")
         if (self.test_inputs is None) != (self.test_targets is None):
             raise DataError(f"data={name}: the test split has inputs or targets, not both")
         _check_samples(f"data={name}: train", self.inputs, self.targets, self)

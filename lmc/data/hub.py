@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from lmc.core.errors import DataError, raise_together
-from lmc.data import cache, columns, sources
+from lmc.core.errors import DataError, SettingError, raise_together
+from lmc.data import cache, columns, pictures, sources
 from lmc.data.dataset import Raw
-
-TaskName = Literal["cross_entropy", "binary_cross_entropy", "squared_error"]
+from lmc.data.missing import Missing, complete
+from lmc.data.targets import TaskName, class_column, classified, described, infer, regressed
+from lmc.data.targets import table as numeric
 
 
 def hub(
@@ -23,6 +23,8 @@ def hub(
     inputs: str | list[str],
     target: str | list[str],
     task: TaskName | None = None,
+    missing: Missing = "refuse",
+    standardise_target: bool = False,
     augment: bool = False,
 ) -> Raw:
     """A data set of the user.
@@ -33,40 +35,112 @@ def hub(
         target: a column, or several for several labels or values.
         task: None infers it. Words and whole numbers are classes (sorted, then numbered from 0),
             fractions are regressed, several columns or a list of 0 and 1 only are labels.
+        missing: rows that lack an input or a target are refused, or left out (``drop``). Words that stand for
+            no value (NA, ?, nan, None), and a class -1 beside 0, 1, 2 and so on, lack theirs, unless ``keep``
+            makes them classes like others.
+        standardise_target: bring regressed values to mean 0 and standard deviation 1 over the train split;
+            losses are then shares of its variance. Otherwise values stay as they are, and losses are in their
+            unit squared.
         augment: train on random crops (padded by 4 black pixels) and flips of the images.
 
     Raises:
         DataError: the data are missing or not of this form.
     """
-    features = [inputs] if isinstance(inputs, str) else inputs
-    targets = [target] if isinstance(target, str) else target
-    source = sources.find(path, ("parquet", "csv"))
-    identity = ["hub", features, targets, task, source.identity]
-    return replace(cache.cached(identity, lambda: _decode(source, features, targets, task)), augment=augment)
+    features, targets = _names("data.inputs", inputs), _names("data.target", target)
+    source = sources.find(path, sources.TABLES)
+    identity = ["hub", features, targets, task, missing, source.identity]
+    raw = cache.cached(identity, lambda: _Reading(features, targets, missing).decode(source, task))
+    doubts = raw.doubts
+    if standardise_target:
+        doubts = tuple(text for text in doubts if "standardise_target" not in text)
+    return replace(raw, augment=augment, standardise_target=standardise_target, doubts=doubts)
 
 
-def _decode(source: sources.Source, features: list[str], targets: list[str], task: TaskName | None) -> Raw:
-    tables = source.read()
-    _require_columns(tables, features, targets)
-    train = tables["train"]
-    image = len(features) == 1 and columns.is_image(train.schema.field(features[0]).type)
-    task = task or _infer(train, targets)
-    inputs = {split: _inputs(table, features, split) for split, table in tables.items()}
-    if task == "cross_entropy":
-        wanted, outputs = _classes(tables, targets)
-    else:
-        wanted = {split: _values(table, targets, split, task) for split, table in tables.items()}
-        outputs = wanted["train"].shape[1]
-    return Raw(
-        inputs=inputs["train"],
-        targets=wanted["train"],
-        task=task,
-        outputs=outputs,
-        kind="image" if image else "table",
-        test_inputs=inputs.get("test"),
-        test_targets=wanted.get("test"),
-        scale=255.0 if image else 1.0,
-    )
+def _names(setting: str, given: str | list[str]) -> list[str]:
+    """Names of columns as a list."""
+    if isinstance(given, str) and given.startswith("[") and given.endswith("]"):
+        listed = ",".join(f'"{name.strip()}"' for name in given[1:-1].split(","))
+        raise SettingError(f"{setting}={given}: is no list", f"quote the names: '{setting}=[{listed}]'")
+    return [given] if isinstance(given, str) else given
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The columns that are asked for, and what is found out about them."""
+
+    features: list[str]
+    targets: list[str]
+    missing: Missing
+    notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    def decode(self, source: sources.Source, task: TaskName | None) -> Raw:
+        """The columns as tensors."""
+        tables = source.read(self.notes.append)
+        _require_columns(tables, self.features, self.targets)
+        if self.missing == "drop":
+            tables = self._complete(tables, task)
+        chosen = task or infer(tables["train"], self.targets)
+        inputs, image = self._inputs(tables)
+        keep = self.missing == "keep"
+        if chosen == "cross_entropy":
+            wanted, outputs = classified(tables, self.targets, keep, self.notes.append, self.doubts.append)
+        else:
+            wanted = {split: regressed(table, self.targets, split, chosen) for split, table in tables.items()}
+            outputs = wanted["train"].shape[1]
+        note, doubt = described(tables["train"], self.targets, chosen, wanted["train"], task is not None)
+        return Raw(
+            inputs=inputs["train"],
+            targets=wanted["train"],
+            task=chosen,
+            outputs=outputs,
+            kind="image" if image else "table",
+            test_inputs=inputs.get("test"),
+            test_targets=wanted.get("test"),
+            scale=255.0 if image else 1.0,
+            notes=(*self.notes, *note),
+            doubts=(*self.doubts, *doubt),
+        )
+
+    def _complete(self, tables: dict[str, pa.Table], task: TaskName | None) -> dict[str, pa.Table]:
+        """The tables without the rows that lack a value, which is said."""
+        label = class_column(tables["train"], self.targets, task)
+        found = {
+            split: complete(table, [*self.features, *self.targets], label) for split, table in tables.items()
+        }
+        for split, table in found.items():
+            if lost := len(tables[split]) - len(table):
+                self.notes.append(
+                    f"data.missing=drop: {lost} of {len(tables[split])} rows of {split} left out"
+                )
+        return found
+
+    def _inputs(self, tables: dict[str, pa.Table]) -> tuple[dict[str, Tensor], bool]:
+        """The inputs of every split, and whether they are images."""
+        names, key = self.features, "data.inputs"
+        found = {split: columns.column(table, names[0], key) for split, table in tables.items()}
+        if len(names) > 1 or not columns.is_image(found["train"].type):
+            return {split: _table(table, names, split) for split, table in tables.items()}, False
+        for split, values in found.items():
+            if not columns.is_image(values.type):
+                kind = columns.called(values.type)
+                raise DataError(f"{key}={names[0]} ({split}): the column holds {kind}, not images")
+        pixels = pictures.images(found, f"{key}={names[0]}", self.doubts.append)
+        return {split: torch.from_numpy(each) for split, each in pixels.items()}, True
+
+
+def _table(table: pa.Table, names: list[str], split: str) -> Tensor:
+    """Inputs that are numbers, float32 (N, features)."""
+    values = numeric(table, names, "data.inputs", split)
+    rounded = values.astype(np.float32)
+    coarse = np.abs(rounded - values).max(0) > 1e-3 * values.std(0)
+    if bad := int(coarse.sum()):
+        which = ", ".join(name for name, one in zip(names, coarse, strict=False) if one.any())
+        hint = "subtract a constant from them first"
+        raise DataError(
+            f"data.inputs={which} ({split}): {bad} features vary less than float32 resolves", hint
+        )
+    return torch.from_numpy(rounded)
 
 
 def _require_columns(tables: dict[str, pa.Table], features: list[str], targets: list[str]) -> None:
@@ -82,63 +156,3 @@ def _require_columns(tables: dict[str, pa.Table], features: list[str], targets: 
                     faults.append(error)
     faults += [DataError(f"data.inputs={name}: is also the target") for name in features if name in targets]
     raise_together(faults)
-
-
-def _inputs(table: pa.Table, names: list[str], split: str) -> Tensor:
-    if len(names) > 1:
-        return _table(table, names, "data.inputs", split)
-    setting = f"data.inputs={names[0]} ({split})"
-    values = columns.column(table, names[0], "data.inputs")
-    if columns.is_image(values.type):
-        return torch.from_numpy(columns.images(values, setting))
-    return _table(table, names, "data.inputs", split)
-
-
-def _table(table: pa.Table, names: list[str], key: str, split: str) -> Tensor:
-    """Columns as float32 (N, features): several of numbers, or one of numbers or of lists."""
-    found, faults = [], []
-    for name in names:
-        values = columns.column(table, name, key)
-        read = columns.lists if columns.is_list(values.type) and len(names) == 1 else columns.numbers
-        try:
-            found.append(read(values, f"{key}={name} ({split})"))
-        except DataError as error:
-            faults.append(error)
-    raise_together(faults)
-    joined = found[0] if found[0].ndim > 1 else np.stack(found, axis=1)
-    return torch.from_numpy(joined.astype(np.float32))
-
-
-def _infer(table: pa.Table, names: list[str]) -> TaskName:
-    kind = columns.column(table, names[0], "data.target").type
-    if len(names) == 1 and not columns.is_list(kind):
-        regressed = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-        return "squared_error" if regressed else "cross_entropy"
-    several = _table(table, names, "data.target", "train")
-    return "binary_cross_entropy" if bool(((several == 0) | (several == 1)).all()) else "squared_error"
-
-
-def _values(table: pa.Table, names: list[str], split: str, task: str) -> Tensor:
-    values = _table(table, names, "data.target", split)
-    if values.ndim != 2:
-        shape = tuple(values.shape)
-        raise DataError(f"data.target={names[0]} ({split}): nested lists, {shape}", "give lists of numbers")
-    if task == "binary_cross_entropy" and (bad := int(((values != 0) & (values != 1)).sum())):
-        message = f"data.target={','.join(names)} ({split}): {bad} values are neither 0 nor 1"
-        raise DataError(message, "task=squared_error regresses them")
-    return values
-
-
-def _classes(tables: dict[str, pa.Table], names: list[str]) -> tuple[dict[str, Tensor], int]:
-    setting = f"data.target={','.join(names)}"
-    if len(names) > 1:
-        raise DataError(f"{setting}: cross_entropy takes one column", "use task=binary_cross_entropy")
-    values = {split: columns.column(table, names[0], "data.target") for split, table in tables.items()}
-    known = columns.classes(values["train"], f"{setting} (train)")
-    if len(known) < 2:
-        raise DataError(f"{setting}: holds one class only, {known[0]}")
-    if columns.is_class_label(tables["train"], names[0]):
-        for split, found in values.items():
-            columns.require_labelled(found, f"{setting} ({split})")
-    places = {split: columns.indices(found, known, f"{setting} ({split})") for split, found in values.items()}
-    return {split: torch.from_numpy(found) for split, found in places.items()}, len(known)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from lmc.core import seeds
 from lmc.core.errors import DataError
-from lmc.data import cache, columns, sources
+from lmc.data import cache, columns, pictures, sources
 from lmc.data.dataset import Raw
 
 Count = Annotated[int, Field(ge=1)]
@@ -48,7 +48,8 @@ class _ImageSet:
         name = next((field.name for field in table.schema if columns.is_image(field.type)), None)
         if name is None:
             raise DataError(f"{where}: no image column", "columns: " + ", ".join(table.column_names))
-        pixels = columns.images(columns.column(table, name, where), f"{where}: {name}")
+        found = {name: columns.column(table, name, where)}
+        pixels = pictures.images(found, where)[name]
         if pixels.shape[1:] != self.shape:
             given, right = (" x ".join(map(str, shape)) for shape in (pixels.shape[1:], self.shape))
             message = f"{where}: images of {given}, where {self.hub} has {right}"

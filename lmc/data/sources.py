@@ -1,4 +1,4 @@
-"""Where tables come from: a folder of parquet or CSV files, or the Hugging Face Hub."""
+"""Where tables come from: a folder of files of parquet or delimited text, or the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import DataError
+from lmc.data import delimited
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _SPLITS = {"train": ("train",), "test": ("test",), "held out": ("validation", "valid", "val", "dev")}
 _PROBE_SECONDS = 10.0
+PARQUET = ("parquet",)
+TABLES = (*PARQUET, *delimited.SUFFIXES)
+Say = Callable[[str], None]
+
+
+def _silent(text: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -26,15 +33,20 @@ class Source:
     Attributes:
         place: the folder or name, for messages.
         identity: changes when the tables do; JSON can hold it.
-        read: gives the table of each split, ``train`` and, where there is one, ``test``.
+        tables: gives the table of each split, ``train`` and, where there is one, ``test``; it is told
+            a function that hears what was found out about a file.
     """
 
     place: str
     identity: Any
-    read: Callable[[], dict[str, pa.Table]]
+    tables: Callable[[Say], dict[str, pa.Table]]
+
+    def read(self, say: Say = _silent) -> dict[str, pa.Table]:
+        """The table of each split."""
+        return self.tables(say)
 
 
-def find(path: str, formats: tuple[str, ...] = ("parquet",)) -> Source:
+def find(path: str, formats: tuple[str, ...] = PARQUET) -> Source:
     """The tables at ``path``: a folder, a file, or else a name on the Hub.
 
     Files whose name or folder begins with ``train`` or ``test`` are those splits; others count as
@@ -51,19 +63,14 @@ def find(path: str, formats: tuple[str, ...] = ("parquet",)) -> Source:
     raise _no_folder(path)
 
 
-def in_folder(path: str, formats: tuple[str, ...] = ("parquet",)) -> Source:
+def in_folder(path: str, formats: tuple[str, ...] = PARQUET) -> Source:
     """The tables in a folder and those below it, or in one file."""
     place = Path(path).expanduser()
     if not place.exists():
         raise _no_folder(path)
-    wanted = " or ".join(formats)
-    files: list[Path] = []
-    for suffix in formats:
-        found = [place] if place.is_file() else sorted(place.rglob(f"*.{suffix}"))
-        files = [file for file in found if file.suffix == f".{suffix}" and not file.name.startswith(".")]
-        if files:
-            break
+    files = [place] if place.is_file() else _files(place, formats)
     if not files:
+        wanted = " or ".join(("parquet", "CSV")[: len(formats)])
         raise DataError(f"data.path={path}: no {wanted} file there", f"give a folder of {wanted} files")
     splits = _by_split(files, place)
     if not splits.get("train"):
@@ -74,7 +81,7 @@ def in_folder(path: str, formats: tuple[str, ...] = ("parquet",)) -> Source:
         raise DataError(f"data.path={path}: holds several sets, {', '.join(owners)}", "give one's folder")
     stamps = {split: [_stamp(file) for file in found] for split, found in splits.items()}
     identity = [str(place.resolve()), stamps]
-    return Source(path, identity, lambda: {split: _read(found) for split, found in splits.items()})
+    return Source(path, identity, lambda say: {split: _read(found, say) for split, found in splits.items()})
 
 
 def on_hub(name: str, what: str = "") -> Source:
@@ -105,7 +112,7 @@ def on_hub(name: str, what: str = "") -> Source:
         raise DataError(f"{name}: no train split on the Hub, only {', '.join(found)}")
     splits = {split: found[split] for split in ("train", "test") if split in found}
     identity = [name, {split: part._fingerprint for split, part in splits.items()}]
-    return Source(name, identity, lambda: {split: part.data.table for split, part in splits.items()})
+    return Source(name, identity, lambda say: {split: part.data.table for split, part in splits.items()})
 
 
 def _reachable(name: str) -> tuple[bool, str]:
@@ -171,13 +178,32 @@ def _stamp(file: Path) -> list[Any]:
     return [file.name, status.st_size, status.st_mtime_ns]
 
 
-def _read(files: list[Path]) -> pa.Table:
+def _files(place: Path, formats: tuple[str, ...]) -> list[Path]:
+    """The files of tables in a folder and below: parquet where there is any, else text.
+
+    Raises:
+        DataError: one format has a split that the other lacks, so that leaving one out would lose it.
+    """
+    found = [file for file in sorted(place.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+    ours = [file for file in found if file.name.endswith(tuple(f".{suffix}" for suffix in formats))]
+    parquet = [file for file in ours if file.suffix == ".parquet"]
+    others = [file for file in ours if file.suffix != ".parquet"]
+    if not parquet:
+        return others
+    known = {_split_of(file, place) for file in parquet}
+    lost = [file.name for file in others if _split_of(file, place) not in {*known, "unnamed"}]
+    if lost:
+        raise DataError(f"data.path={place}: {lost[0]} lies beside {parquet[0].name}", "give all as parquet")
+    return parquet
+
+
+def _read(files: list[Path], say: Say) -> pa.Table:
     import pyarrow as pa
 
     tables = []
     for file in files:
         try:
-            tables.append(_read_one(file))
+            tables.append(_read_one(file, say))
         except (pa.ArrowException, OSError) as error:
             first = str(error).strip().split("\n")[0]
             raise DataError(f"data.path: {file} cannot be read: {first}") from error
@@ -187,10 +213,11 @@ def _read(files: list[Path]) -> pa.Table:
         raise DataError(f"data.path: {files[0].parent}: its files have different columns: {error}") from error
 
 
-def _read_one(file: Path) -> pa.Table:
-    import pyarrow.csv
+def _read_one(file: Path, say: Say) -> pa.Table:
     import pyarrow.parquet
 
-    if file.suffix == ".csv":
-        return pyarrow.csv.read_csv(file)
-    return pyarrow.parquet.ParquetFile(file).read()
+    with file.open("rb") as opened:
+        is_parquet = opened.read(4) == b"PAR1"
+    if is_parquet or file.suffix == ".parquet":
+        return pyarrow.parquet.ParquetFile(file).read()
+    return delimited.read(file, say)

@@ -43,7 +43,7 @@ def split(
         standardise: bring each channel or feature to mean 0 and standard deviation 1 over the train
             split; where the set is about its subspace, each feature to mean 0, and all of them by one
             factor to standard deviation 1; of a graph each feature over all nodes. Otherwise images are
-            scaled to [0, 1], others stay as they are.
+            scaled to [0, 1], others stay as they are. Targets are not touched (``Raw.standardise_target``).
         coherence: turn the inputs of all splits, features flattened, by one rotation that gives the
             principal subspace of the train split this coherence, from k/d to 1; None leaves them.
         coherence_ratio: the share of variance that the k directions of that subspace explain.
@@ -65,6 +65,9 @@ def split(
         targets = {part: raw.targets[chosen] for part, chosen in index.items()}
         if raw.test_inputs is not None and raw.test_targets is not None:
             parts["test"], targets["test"] = raw.test_inputs, raw.test_targets
+    if raw.standardise_target:
+        scales = _statistics(targets["train"], "table")
+        targets = {part: _shift(found, *scales) for part, found in targets.items()}
     centre, width = _statistics(parts["train"], raw.kind) if standardise else (0.0, raw.scale)
     augment = CropAndFlip(_shift(raw.inputs[0, :, :1, :1] * 0, centre, width)) if raw.augment else None
     inputs = {part: _shift(parts.pop(part), centre, width) for part in tuple(parts)}
@@ -84,6 +87,8 @@ def split(
         digest=raw.digest,
         graph=None if raw.edges is None else Graph(raw.edges, raw.inputs.shape[1]),
         augment=augment,
+        notes=raw.notes,
+        doubts=raw.doubts,
     )
 
 

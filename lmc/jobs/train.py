@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lmc.jobs.opening.data import tell
 from lmc.jobs.opening.rows import histories, run_table
 from lmc.jobs.planning.carrying_out import train
 from lmc.jobs.planning.dry_run import cost_of_training
@@ -15,6 +16,7 @@ from lmc.summaries import runs as words
 def run(settings: Train, talk: Talk) -> Outcome:
     """Train the runs of one experiment, or say what that would take (``dry_run``)."""
     plan = make_plan(settings)
+    tell(plan.dataset, talk)
     if settings.dry_run:
         return cost_of_training(plan)
     train([plan], talk)

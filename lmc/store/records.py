@@ -64,11 +64,12 @@ class Train(Made):
 
 @dataclass(frozen=True, kw_only=True)
 class Import(Made):
-    """An experiment of runs that another program trained, and the files they came from."""
+    """An experiment of runs that another program trained: their files, and which weights in them."""
 
     kind: ClassVar[str] = "import"
     variant: Group
     imported: list[str]
+    chosen: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

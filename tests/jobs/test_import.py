@@ -224,7 +224,7 @@ def test_all_faults_of_all_files_are_one_message_and_nothing_is_written(
         api.import_("nope.pt", pair[0], "nan.pt", "wide.pt", pair[0], outputs="elsewhere", **SAME)
     assert caught.value.exit_code == 2
     assert str(caught.value).splitlines() == [
-        "nope.pt: no such file (a checkpoint to import: .safetensors, or a torch file: .pt, .pth, .bin, .ckpt)",
+        "nope.pt: no such file (a checkpoint to import is safetensors, a torch file, or the index of shards)",
         "nan.pt: NaN or infinite values in layers.1.weight (has the training diverged?)",
         "wide.pt: not the weights of this model, 9 of 10 tensors fit model=mlp: has unknown head; "
         f"layers.2.bias is (3,), not (10,) {HINT}",
@@ -313,16 +313,22 @@ def test_the_command(lmc: Command, runs: Path, pair: tuple[str, str]) -> None:
     assert (code, out, err) == (2, "", "error: lr=1/seed=3.pt: no such file, and no setting\n")
 
 
-def test_a_refused_pickle_shows_the_two_lines(lmc: Command, runs: Path) -> None:
-    torch.save(torch.nn.Linear(2, 2), "net.pt")
-    code, out, err = lmc("import", "net.pt", "threads=1")
+def test_weights_chooses_among_those_that_fit(lmc: Command, runs: Path) -> None:
+    model, ema = (state_of(f"standard/{seed}", runs) for seed in (0, 1))
+    torch.save({"model": model, "model_ema": ema}, "both.pth.tar")
+    words = ("import", "both.pth.tar", "model.hidden=[8,8]", "threads=1", "-q")
+    code, out, err = lmc(*words)
+    assert (code, "weights=model_ema takes it" in err) == (0, True)
+    assert torch.equal(api.load(out.strip()).layers[0].weight, model["layers.0.weight"])
+    code, out, err = lmc(*words, "weights=ema")
+    assert (code, err) == (0, "")
+    assert torch.equal(api.load(out.strip()).layers[0].weight, ema["layers.0.weight"])
+    report = api.show(f"{out.strip()}/0").set_index("key")["value"]
+    assert (report["source.part"], report["chosen"]) == ("model_ema", "ema")
+    code, out, err = lmc(*words, "weights=swa")
     assert (code, out) == (2, "")
-    assert err == (
-        "error: net.pt: a pickle that needs torch.nn.modules.linear.Linear, which could run code (if you trust "
-        "the file, convert it; these two lines of Python run that code)\n"
-        "error: import torch; found = torch.load('net.pt', map_location='cpu', weights_only=False)\n"
-        "error: import safetensors.torch; safetensors.torch.save_file((found['state_dict'] if "
-        "isinstance(found, dict) else found.state_dict()), 'net.safetensors')\n"
+    assert (
+        err == "error: weights=swa: both.pth.tar has none of that name that fit (it holds model, model_ema)\n"
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -68,20 +66,12 @@ def test_old_torch_files_are_read(state):
     assert same(fit(write(state, _use_new_zipfile_serialization=False)).state, state)
 
 
-@pytest.mark.parametrize("key", [*checkpoints.KEYS, "weights"])
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "weights", "deep.er.model"])
 def test_weights_are_found_beside_an_optimisers(state, key):
     around = {"epoch": 3, "optimizer": {"state": {0: {"step": torch.tensor(1)}}, "param_groups": []}}
     fitted = fit(write({**around, key: state}))
     assert same(fitted.state, state)
     assert fitted.notes == (f"a.pt: the weights under {key}",)
-
-
-def test_a_usual_key_comes_before_another(state):
-    other = {name: tensor + 1 for name, tensor in state.items()}
-    assert same(fit(write({"average": other, "state_dict": state})).state, state)
-    with pytest.raises(StoredFileError) as caught:
-        fit(write({"average": other, "weights": state}))
-    assert str(caught.value) == "a.pt: holds 2 sets of weights, average, weights (save the one that is meant)"
 
 
 @pytest.mark.parametrize(
@@ -193,61 +183,26 @@ def test_nan_and_infinity_are_refused_by_name_beside_other_faults(state):
     assert second == bad
 
 
-def test_a_pickle_that_needs_code_is_not_run_and_the_way_out_works(state):
-    write({"state_dict": state, "args": Namespace(lr=1)}, "args.pt")
-    write({"state_dict": state, "hook": Runs()}, "bad.pt")
-    Path("raw.pt").write_bytes(pickle.dumps(Runs()))
-    for name, needed in (("args.pt", "argparse.Namespace"), ("bad.pt", f"{os.name}.system")):
-        with pytest.raises(StoredFileError) as caught:
-            checkpoints.read(Path(name))
-        first, *lines = str(caught.value).splitlines()
-        assert caught.value.exit_code == 2
-        assert first == (
-            f"{name}: a pickle that needs {needed}, which could run code (if you trust the file, convert it; "
-            "these two lines of Python run that code)"
-        )
-        assert len(lines) == 2
-        if name == "args.pt":
-            exec("\n".join(lines), {})
-    with pytest.raises(StoredFileError, match=r"raw.pt: "):
-        checkpoints.read(Path("raw.pt"))
-    assert not Path("ran").exists()
-    assert same(fit(Path("args.safetensors")).state, state)
-
-
-def test_a_whole_module_is_refused_and_the_way_out_works():
-    write(torch.nn.Linear(2, 3), "net.pt")
-    with pytest.raises(StoredFileError, match=r"needs torch.nn.modules.linear.Linear, which") as caught:
-        checkpoints.read(Path("net.pt"))
-    exec("\n".join(str(caught.value).splitlines()[1:]), {})
-    assert {*load_file("net.safetensors")} == {"weight", "bias"}
-
-
 def test_what_is_no_checkpoint_is_named():
     Path("folder.pt").mkdir()
-    Path("a.npz").write_text("")
     Path("text.pt").write_text("hello world" * 20)
     Path("empty.ckpt").write_text("")
     Path("a.safetensors").write_text("hello world" * 20)
     write(torch.zeros(3), "tensor.pt")
     write({"epoch": 3, "best": 0.5}, "rest.pt")
-    names = ".safetensors, or a torch file: .pt, .pth, .bin, .ckpt"
-    expected = "(expected names to tensors, directly or under state_dict, model_state_dict, model)"
     for name, message in {
-        "nope.pt": f"nope.pt: no such file (a checkpoint to import: {names})",
-        "folder.pt": "folder.pt: is a folder (name the files in it)",
-        "a.npz": f"a.npz: unrecognised checkpoint extension ({names})",
+        "nope.pt": "nope.pt: no such file (a checkpoint to import is safetensors, a torch file, or the index of shards)",
+        "folder.pt": "folder.pt: is a folder (name the file in it: it holds none that looks like a checkpoint)",
         "text.pt": "text.pt: truncated, or not a torch checkpoint (",
         "empty.ckpt": "empty.ckpt: truncated, or not a torch checkpoint (EOFError)",
         "a.safetensors": "a.safetensors: truncated, or not a safetensors file (",
-        "tensor.pt": f"tensor.pt: holds no weights, but a Tensor {expected}",
-        "rest.pt": f"rest.pt: holds no weights, but a mapping of epoch, best {expected}",
+        "tensor.pt": "tensor.pt: holds no weights, but a Tensor (expected names to tensors, at any depth)",
+        "rest.pt": "rest.pt: holds no weights, but a mapping of epoch, best (expected names to tensors, at any depth)",
     }.items():
         with pytest.raises(StoredFileError) as caught:
             checkpoints.read(Path(name))
-        text = str(caught.value)
-        assert text.startswith(message) if message.endswith("(") else text == message
-        assert len(text.splitlines()) == 1
+        assert str(caught.value).startswith(message)
+        assert len(str(caught.value).splitlines()) == 1
 
 
 def test_half_a_file_is_truncated(state):

@@ -10,6 +10,7 @@ from typing import Any
 from lmc import data
 from lmc.core.errors import DataError, MismatchError, SettingError
 from lmc.data import Dataset
+from lmc.jobs.protocol.talk import Talk
 
 
 def load_data(settings: Mapping[str, Any]) -> Dataset:
@@ -49,3 +50,11 @@ def reload_data(stored: Mapping[str, Any], moved: Mapping[str, Any], digest: str
             "the data there are not those the run was trained on", "point data.path at the same data"
         )
     return loaded
+
+
+def tell(dataset: Dataset, talk: Talk) -> None:
+    """Say what was decided about a data set that is named for the first time, and warn of likely mistakes."""
+    for note in dataset.notes:
+        talk.say(note)
+    for doubt in dataset.doubts:
+        talk.warn(doubt)

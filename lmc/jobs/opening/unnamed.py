@@ -28,6 +28,7 @@ UNNAMED: dict[type[Common], dict[str, str]] = {
     },
     Import: {
         "references": "the weights in the files are in the identity",
+        "weights": "the weights that it chooses are in the identity",
         "name": _STEM,
         "force": _FORCE,
         "dry_run": _DRY,

@@ -11,6 +11,7 @@ import torch
 
 from lmc.core.errors import LmcError, MismatchError, SettingError, raise_together
 from lmc.core.schema import frame
+from lmc.jobs.opening.data import tell
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.plan import Plan, untrained
 from lmc.jobs.protocol.commands.running import Import
@@ -42,6 +43,7 @@ class Source:
             "path": str(self.checkpoint.path.resolve()),
             "sha256": self.checkpoint.sha256,
             "weights": self.fitted.digest,
+            "part": self.fitted.label,
             "changes": list(self.fitted.notes),
         }
 
@@ -69,10 +71,13 @@ class ImportPlan:
         return [seed for seed, run in enumerate(self.runs) if force or not _is_stored(run)]
 
     def announce(self, talk: Talk) -> None:
-        """Say what was changed on reading, and which files hold the same weights."""
+        """Say what was decided about the data, what was changed on reading, and which files are the same."""
+        tell(self.plan.dataset, talk)
         for number, source in enumerate(self.sources):
             for note in source.fitted.notes:
                 talk.say(note)
+            for doubt in source.fitted.doubts:
+                talk.warn(doubt)
             same = [each for each in self.sources[:number] if each.fitted.digest == source.fitted.digest]
             if same:
                 talk.warn(f"{source.checkpoint.path}: the same weights as {same[0].checkpoint.path}")
@@ -126,7 +131,8 @@ def _source(path: Path, plan: Plan | None, settings: Import) -> list[Source]:
     checkpoint = checkpoints.read(path)
     if plan is None:
         return []
-    fitted = checkpoints.fit(checkpoint, state_of(plan.build(0)), f"model={settings.model['name']}")
+    model = f"model={settings.model['name']}"
+    fitted = checkpoints.fit(checkpoint, state_of(plan.build(0)), model, settings.weights)
     _check_class(path, fitted, plan.constraint, settings)
     return [Source(checkpoint, fitted)]
 
@@ -162,6 +168,7 @@ def _identify(settings: Import, plan: Plan, sources: Sequence[Source]) -> tuple[
         data_digest=plan.record.data_digest,
         constraint_digest=plan.record.constraint_digest,
         imported=[str(source.checkpoint.path.resolve()) for source in sources],
+        chosen=settings.weights,
     )
     return store_of(settings).experiment("train", name), record
 

@@ -37,6 +37,7 @@ def of_experiment(experiment: Experiment, seeds: Sequence[int] | None = None) ->
         words = [*_made("train", record), *_of_training(experiment, record, seeds)]
     elif isinstance(record, records.Import):
         words = [*_made("import", record), *_changed(record, ("mask_seed",))]
+        words += [] if record.chosen is None else [_word("weights", record.chosen)]
     else:
         raise StoredFileError(f"{experiment.path}: no command makes what is of kind {record.kind}")
     parts = [group["name"].rpartition(":")[2] for group in (record.data, record.model, record.variant)]

@@ -58,12 +58,17 @@ lmc train -m variant=standard,w,syre hydra/launcher=joblib""",
 
 @dataclass(frozen=True)
 class Import(Common):
-    """Settings of ``lmc import``. ``references`` are checkpoint files, which become runs 0, 1, ..."""
+    """Settings of ``lmc import``. ``references`` are checkpoint files, which become runs 0, 1, ...
+
+    ``weights``: which are meant where several sets of weights in a file fit the network, by the key or the
+    prefix that they lie under, or a word of it (``ema``).
+    """
 
     references: list[str] = field(default_factory=list)
     data: Group = group("digits")
     model: Group = group("mlp")
     variant: Group = group("standard")
+    weights: str | None = None
     mask_seed: int = 0
     name: str | None = None
     force: bool = False
@@ -80,13 +85,15 @@ IMPORT = Command(
     words="files",
     flags=("dry_run",),
     text="""\
-The files, .safetensors or torch's, become the runs 0, 1, ... of one experiment. Name the model and the
+The files, safetensors or torch's, become the runs 0, 1, ... of one experiment. Name the model and the
 data that they were trained on; poor losses mean the data were prepared differently (data.standardise=false
-leaves inputs unchanged). The same weights again are found stored, other ones are another experiment.""",
+leaves inputs unchanged). The same weights again are found stored, other ones are another experiment. Where
+several sets of weights in a file fit the network, weights= chooses.""",
     examples="""\
 lmc import a.safetensors b.pt model=resnet20 data=cifar10 name=mine
 lmc import checkpoints/*.pt model=vgg11 data=cifar10       in the order of their names
 lmc import a.pt b.pt model.name=mypkg.nets:make_net model.depth=3
+lmc import a.pt b.pt weights=ema                           averaged weights beside the network's
 lmc path mine match=activation""",
 )
 
