@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import LmcError
 from lmc.core.pairing import run_pairs
+from lmc.core.ratios import relative_swap_cost
 from lmc.core.schema import frame
 from lmc.core.statistics import Estimate, estimate
 from lmc.data.chance import chance
@@ -135,7 +136,9 @@ def _quantities(tables: Tables, split: str, constant: float) -> dict[str, Estima
 
 def _neuron_quantities(matched: pd.DataFrame) -> dict[str, Estimate]:
     """How identifiable the neurons are: shares of all neurons, and means over layers."""
-    by_pair = matched.assign(relative=matched["swap_cost"] / (2 * matched["own_cost"]))
+    by_pair = matched.assign(
+        relative=relative_swap_cost(matched["swap_cost"], matched["own_cost"], matched["own_cost"])
+    )
     groups = by_pair.groupby(list(_RUNS), as_index=False, sort=False)
     sums = groups[["neurons", "identifiable", "identified"]].sum()
     means = groups[["identifiability_ratio", "relative"]].mean()
