@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lmc.core.ratios import relative_swap_cost
+from lmc.core.splits import common_split
 from lmc.core.statistics import Estimate, estimate
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_RUNS = ["experiment_a", "seed_a", "experiment_b", "seed_b"]
 PAIR = ["experiment_a", "seed_a", "epoch_a", "experiment_b", "seed_b", "epoch_b"]
 WHOLE = "all weights"
 FIRST, PREVIOUS, BETWEEN = "the first epoch", "the previous epoch", "the other run"
@@ -24,23 +27,38 @@ def series(
 
     Args:
         dynamics, match, barrier: the tables of these names; any may be empty.
-        split: of linearisation and barriers; the first there is, if the tables lack it.
+        split: of linearisation and barriers; another, if the tables lack it (``common_split``).
     """
     import pandas as pd
 
     found = [_between(dynamics), _over(dynamics, split), _neurons(match)]
-    own = barrier[barrier["split"] == shown(barrier, split)]
+    own = barrier[barrier["split"] == common_split(barrier, split)]
     found.append(_as("barrier", own, own["match"], own["loss_barrier"], own["epoch_b"]))
     table = pd.concat([part for part in found if len(part)] or found[:1], ignore_index=True)
     both = zip(table["experiment_a"], table["experiment_b"], strict=True)
-    return table.assign(experiment=[" and ".join(dict.fromkeys(names)) for names in both])
+    named = table.assign(experiment=[" and ".join(dict.fromkeys(names)) for names in both])
+    return whole_courses(named, ["experiment", "quantity", "line"], _RUNS)
+
+
+def whole_courses(table: pd.DataFrame, line: list[str], runs: list[str]) -> pd.DataFrame:
+    """Of each line over epochs the runs, or pairs, that are there at most of them: a mean changes no members.
+
+    Args:
+        line: columns that name a line; ``epoch`` is its coordinate.
+        runs: columns that name a run or a pair.
+    """
+    if table.empty:
+        return table
+    count = table.groupby([*line, *runs])["epoch"].transform("nunique")
+    most = count.groupby([table[name] for name in line]).transform("max")
+    return table[count == most]
 
 
 def _between(dynamics: pd.DataFrame) -> pd.DataFrame:
     """Two runs at an epoch."""
     import pandas as pd
 
-    part = dynamics[~_same_run(dynamics)]
+    part = _shortest(dynamics[~_same_run(dynamics)])
     names = {
         "update_cosine": "update cosine",
         "distance": "distance",
@@ -62,14 +80,18 @@ def _over(dynamics: pd.DataFrame, split: str) -> pd.DataFrame:
 
     part = dynamics[_same_run(dynamics)]
     linear = part["measure"].str.startswith("linearisation")
-    part = part[~linear | (part["split"] == shown(part[linear], split))]
+    part = part[~linear | (part["split"] == common_split(part[linear], split))]
     layer = part["layer"].replace("*", WHOLE)
-    near, far = part["measure"] == "distance", part["measure"] == "cka"
+    of_run = [part[name] for name in ("measure", *_RUNS[:2])]
+    near = (part["measure"] == "distance") & (
+        part["epoch_a"] == part["epoch_a"].groupby(of_run).transform("min")
+    )
+    far = (part["measure"] == "cka") & (part["epoch_b"] == part["epoch_b"].groupby(of_run).transform("max"))
     found = [
         _as("distance from the first", part[near], layer[near], part["value"][near], part["epoch_b"][near]),
         _as("CKA with the last", part[far], layer[far], part["value"][far], part["epoch_a"][far]),
     ]
-    rest = part[~near & ~far]
+    rest = part[~part["measure"].isin(["distance", "cka"])]
     names = rest["measure"].str.replace("_", " ").str.replace("ntk", "NTK")
     runs = rest.groupby(["experiment_a", "seed_a"])
     first = rest["epoch_a"] == runs["epoch_a"].transform("min")
@@ -81,14 +103,21 @@ def _over(dynamics: pd.DataFrame, split: str) -> pd.DataFrame:
     return pd.concat([table for table in found if len(table)] or found[:1])
 
 
+def _shortest(part: pd.DataFrame) -> pd.DataFrame:
+    """Of updates up to an epoch those since the latest one, which are the finest steps."""
+    latest = part.groupby(["experiment_a", "experiment_b", "measure", "epoch_b"])["since"].transform("max")
+    return part[part["since"].isna() | (part["since"] == latest)]
+
+
 def _neurons(match: pd.DataFrame) -> pd.DataFrame:
     """The matching objective over all layers; per layer the measures of whether neurons are identifiable."""
     import pandas as pd
 
     costed = match["own_cost"] > 0
+    relative = relative_swap_cost(match["swap_cost"], match["own_cost"], match["own_cost"])
     values: Mapping[str, pd.Series[float]] = {
         "identifiability ratio": match["identifiability_ratio"],
-        "swap / own cost": (match["swap_cost"] / match["own_cost"]).where(costed),
+        "swap / own cost": relative.where(costed),
         "identifiable by cost": (match["identifiable"] / match["neurons"]).where(costed),
     }
     found = [
@@ -111,11 +140,6 @@ def _as(
 
 def _same_run(table: pd.DataFrame) -> pd.Series[bool]:
     return (table["experiment_a"] == table["experiment_b"]) & (table["seed_a"] == table["seed_b"])
-
-
-def shown(table: pd.DataFrame, split: str) -> str:
-    """The split, or the first that the table has where it lacks it."""
-    return split if table.empty or (table["split"] == split).any() else str(table["split"].iloc[0])
 
 
 def over_epochs(part: pd.DataFrame) -> list[tuple[int, Estimate]]:

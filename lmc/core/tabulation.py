@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmc.core.digits import shown
+from lmc.core.means import Found, Mean, averaged, counts, stored
+from lmc.core.measurements import told_columns
 from lmc.core.schema import TABLES, Column, Direction
-from lmc.core.statistics import Estimate, estimate, paired
+from lmc.core.statistics import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,58 +66,65 @@ def tabulate(
     table: pd.DataFrame,
     name: Callable[[str], str] = str,
     columns: Iterable[str] | None = None,
+    notes: Iterable[str] = (),
 ) -> Tabulated:
     """Means with their intervals of a table that is not averaged, or those that it holds already.
 
     Numbers are averaged over the parts of a run (neurons) first, then over runs or pairs of runs: intervals
     are those of ``lmc.core.statistics``. A quantity that no row has, and a key that says the same as
-    another, are left out.
+    another, are left out. Numbers are compared, and the best is marked, only within one measurement and
+    over the same runs or pairs; where rows are over other numbers of them, each says over how many.
 
     Args:
-        kind: whose columns are declared; ``table`` may lack some.
+        kind: whose columns are declared; ``table`` may lack some, and may have those of settings.
         name: shortens the name of an experiment.
         columns: the quantities wanted; None takes all.
+        notes: what else is said of the table.
     """
-    declared = [column for column in TABLES[kind] if column.name in table.columns]
-    wanted = None if columns is None else set(columns)
+    declared = told_columns(kind, table)
     keyed, keys = _keyed(declared, table, name)
-    means = [column.name for column in declared if column.role == "mean"]
-    found = _stored(declared, keyed, keys) if means else _averaged(declared, keyed, keys)
-    names = list(dict.fromkeys(quantity for cells in found.values() for quantity in cells))
-    names = [
-        quantity
-        for quantity in names
-        if (wanted is None or quantity in wanted)
-        and any(quantity in cells and cells[quantity].values for cells in found.values())
-    ]
+    means = any(column.role == "mean" for column in declared)
+    found = stored(declared, keyed, keys) if means else averaged(declared, keyed, keys)
+    names = _quantities(found, columns)
     headings = tuple(Heading(quantity.replace("_", " "), TABLES[kind].best(quantity)) for quantity in names)
     blocks = _blocks(declared, list(map(dict, found)))
     same = {
         key: texts[0] for key in keys if len(texts := sorted({row[key] for row in map(dict, found)})) == 1
     }
     shown_keys = _telling([key for key in keys if key not in same or len(found) == 1], list(found))
+    unit = _unit(declared)
+    sizes = [counts(cells, names) for cells in found.values()] if unit else []
+    sized = len(set(sizes)) > 1
     rows = [
         Row(
-            tuple(dict(which)[key] for key in shown_keys),
-            tuple(Cell(cells[quantity]) if quantity in cells else None for quantity in names),
+            (*(dict(which)[key] for key in shown_keys), *([sizes[place]] if sized else [])),
+            tuple(Cell(cells[each].value) if each in cells else None for each in names),
             tuple(dict(which)[key] for key in blocks),
         )
-        for which, cells in found.items()
+        for place, (which, cells) in enumerate(found.items())
     ]
+    marked, refused = _marked(rows, list(found.values()), names, headings)
     order = list(dict.fromkeys(row.block for row in rows))
-    rows = sorted(rows, key=lambda row: order.index(row.block))
-    if len(found) == 1:
-        same = {}
+    told = [*_notes(declared, len(found), headings, refused), *notes]
     return Tabulated(
-        tuple(key.replace("_", " ") for key in shown_keys),
+        (*(key.replace("_", " ") for key in shown_keys), *([unit] if sized else [])),
         headings,
-        tuple(_marked(rows, headings)),
-        {key.replace("_", " "): text for key, text in same.items() if text != _MISSING},
-        tuple(_notes(declared, found, headings)),
+        tuple(sorted(marked, key=lambda row: order.index(row.block))),
+        {key.replace("_", " "): text for key, text in same.items() if text != _MISSING and len(found) > 1},
+        (*told[:1], *_size(sizes, unit), *told[1:]) if told else (),
     )
 
 
-_Found = dict[tuple[tuple[str, str], ...], dict[str, Estimate]]
+def _quantities(found: Found, columns: Iterable[str] | None) -> list[str]:
+    """Those that are wanted and that some row has."""
+    wanted = None if columns is None else set(columns)
+    names = dict.fromkeys(quantity for cells in found.values() for quantity in cells)
+    return [
+        each
+        for each in names
+        if (wanted is None or each in wanted)
+        and any(each in cells and cells[each].value.values for cells in found.values())
+    ]
 
 
 def _keyed(
@@ -143,55 +152,11 @@ def _keyed(
 
 
 def _text(value: Any) -> str:
-    if value is None or value != value:
+    if value is None or value != value or value == "":
         return _MISSING
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _averaged(declared: Sequence[Column], table: pd.DataFrame, keys: list[str]) -> _Found:
-    """Estimates over runs, or over pairs of runs."""
-    runs = [column.name for column in declared if column.role == "run"]
-    sides = [column.name for column in declared if column.name.startswith(("experiment", "epoch"))]
-    values = [column.name for column in declared if column.role == "value"]
-    found: _Found = {}
-    for which, part in _groups(table, keys):
-        if runs:
-            part = part.groupby([*sides, *runs], as_index=False, sort=False)[values].mean()
-        found[which] = {value: _estimate(part[value].astype(float), paired(part)) for value in values}
-    return found
-
-
-def _stored(declared: Sequence[Column], table: pd.DataFrame, keys: list[str]) -> _Found:
-    """Estimates that the table holds, a row each; without an interval their mean stands for the values."""
-    quantities = [column.name for column in declared if column.role == "quantity"]
-    found: _Found = {}
-    for which, part in _groups(table, keys):
-        cells = {}
-        for row in part.to_dict("records"):
-            values = () if np.isnan(row["mean"]) else (float(row["mean"]),)
-            quantity = " ".join(str(row[key]) for key in quantities if row[key])
-            cells[quantity] = Estimate(float(row["mean"]), float(row["low"]), float(row["high"]), values)
-        found[which] = cells
-    return found
-
-
-def _groups(table: pd.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[tuple[str, str], ...], Any]]:
-    if not keys:
-        return [((), table)] if len(table) else []
-    return [
-        (tuple(zip(keys, map(str, which), strict=True)), part)
-        for which, part in table.groupby(list(keys), sort=False, dropna=False)
-    ]
-
-
-def _estimate(values: pd.Series[float], pairs: Sequence[tuple[object, object]] | None) -> Estimate:
-    """As everywhere; a mean over infinite values has no interval."""
-    if np.isinf(values).any():
-        mean = float(values.dropna().mean())
-        return Estimate(mean, np.nan, np.nan, () if np.isnan(mean) else (mean,))
-    return estimate(values, pairs)
 
 
 def _blocks(declared: Sequence[Column], rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -214,23 +179,41 @@ def _telling(keys: list[str], rows: Sequence[tuple[tuple[str, str], ...]]) -> li
     ]
 
 
-def _marked(rows: Sequence[Row], headings: Sequence[Heading]) -> Iterable[Row]:
-    """Rows with the best of each block's columns marked, and what prints the same as it."""
+def _marked(
+    rows: Sequence[Row],
+    found: Sequence[Mapping[str, Mean]],
+    names: Sequence[str],
+    headings: Sequence[Heading],
+) -> tuple[list[Row], bool]:
+    """Rows with the best of each block's columns marked, and what prints the same as it.
+
+    Nothing is marked among numbers that are over other runs or pairs; then the second is true.
+    """
     best: dict[tuple[tuple[str, ...], int], str] = {}
+    refused = False
     for block in {row.block for row in rows}:
-        for index, heading in enumerate(headings):
-            beside = [row.cells[index] for row in rows if row.block == block]
-            values = [cell.value for cell in beside if cell is not None and not np.isnan(cell.value.mean)]
-            if heading.best and len(values) > 1:
-                pick = min if heading.best == "low" else max
-                best[block, index] = _mean(pick(values, key=lambda value: value.mean))
-    for row in rows:
-        cells = tuple(
-            cell
-            and Cell(cell.value, (row.block, index) in best and _mean(cell.value) == best[row.block, index])
-            for index, cell in enumerate(row.cells)
+        own = [cells for row, cells in zip(rows, found, strict=True) if row.block == block]
+        for index, (name, heading) in enumerate(zip(names, headings, strict=True)):
+            beside = [cells[name] for cells in own if name in cells and cells[name].value.values]
+            values = [each.value for each in beside if not np.isnan(each.value.mean)]
+            if not heading.best or len(values) < 2:
+                continue
+            if len({each.compared for each in beside}) > 1:
+                refused = True
+                continue
+            pick = min if heading.best == "low" else max
+            best[block, index] = _mean(pick(values, key=lambda value: value.mean))
+    return [
+        Row(
+            row.keys,
+            tuple(
+                cell and Cell(cell.value, best.get((row.block, index)) == _mean(cell.value))
+                for index, cell in enumerate(row.cells)
+            ),
+            row.block,
         )
-        yield Row(row.keys, cells, row.block)
+        for row in rows
+    ], refused
 
 
 def _mean(value: Estimate) -> str:
@@ -238,21 +221,28 @@ def _mean(value: Estimate) -> str:
     return ", ".join(texts)
 
 
-def _notes(declared: Sequence[Column], found: _Found, headings: Sequence[Heading]) -> Iterable[str]:
+def _unit(declared: Sequence[Column]) -> str:
+    """What means are over: runs, pairs, or nothing."""
     names = {column.name for column in declared if column.role in ("run", "pairs")}
-    if not names or not headings:
+    return "" if not names else "runs" if names == {"seed"} else "pairs"
+
+
+def _size(sizes: Sequence[str], unit: str) -> Iterable[str]:
+    if unit and len(set(sizes)) == 1 and sizes[0] != "0":
+        yield f"{sizes[0]} {unit if sizes[0] != '1' else unit[:-1]} a row"
+
+
+def _notes(
+    declared: Sequence[Column], rows: int, headings: Sequence[Heading], refused: bool
+) -> Iterable[str]:
+    unit = _unit(declared)
+    if not unit or not headings:
         return
-    what = "runs" if names == {"seed"} else "pairs"
-    few = "no interval" if "pairs" in names else "the values"
-    yield f"mean [95 % bootstrap over {what}], or {few} below three {what}"
-    if "pairs" not in names:
-        counts = sorted(
-            {len(value.values) for cells in found.values() for value in cells.values() if value.values}
-        )
-        if counts:
-            number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-            yield f"{number} {what if counts[-1] > 1 else what[:-1]} a row"
+    few = "no interval" if any(column.role == "pairs" for column in declared) else "the values"
+    yield f"mean [95 % bootstrap over {unit}], or {few} below three {unit}"
     ends = [heading.best for heading in headings]
-    if any(ends) and len(found) > 1:
+    if any(ends) and rows > 1:
         listed = [text for end, text in (("low", "↓ the lowest"), ("high", "↑ the highest")) if end in ends]
         yield "bold: best of a column, " + ", ".join(listed)
+    if refused:
+        yield f"nothing is bold among means over different {unit}"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lmc.core.ratios import relative_swap_cost
+
 
 @dataclass(frozen=True)
 class SwapCost:
@@ -31,7 +33,9 @@ class SwapCost:
     @property
     def relative(self) -> Tensor:
         """Delta[i, j] / (C[i, i] + C[j, j]) of every pair i < j."""
-        return self.pairs / off_diagonal(self.own[:, None] + self.own[None, :])
+        rows, columns = torch.triu_indices(len(self.own), len(self.own), offset=1)
+        found: Tensor = relative_swap_cost(self.pairs, self.own[rows], self.own[columns])
+        return found
 
     @property
     def cheapest(self) -> Tensor:

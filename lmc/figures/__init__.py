@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from lmc.core.schema import TABLES
@@ -23,6 +24,12 @@ class Kind:
     name: str
     tables: tuple[str, ...]
     course: bool = False
+
+    @property
+    def split(self) -> str:
+        """The split that is drawn where the table has it."""
+        parameter = signature(self.function).parameters.get("split")
+        return str(parameter.default) if parameter else "test"
 
     @property
     def function(self) -> Callable[..., Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmc.core.series import BETWEEN, PREVIOUS, WHOLE, series, shown
+from lmc.core.series import BETWEEN, PREVIOUS, WHOLE, series
+from lmc.core.splits import common_split
 from lmc.figures.series import curves
 from lmc.figures.writing import style
 
@@ -46,7 +47,7 @@ def draw(dynamics: pd.DataFrame, match: pd.DataFrame, barrier: pd.DataFrame, spl
 
     Args:
         dynamics, match, barrier: the tables of these names; any may be empty.
-        split: of predictions and barriers; the first there is, if the tables lack it.
+        split: of predictions and barriers; another, if the tables lack it (``common_split``).
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -63,7 +64,7 @@ def draw(dynamics: pd.DataFrame, match: pd.DataFrame, barrier: pd.DataFrame, spl
         for (quantity, title, main, limits), place in zip(panels, axes.flat, strict=False):
             part = table[table["quantity"] == quantity]
             if several:
-                main = shown(dynamics, split) if quantity == "agreement" else main
+                main = _agreed(dynamics, split) if quantity == "agreement" else main
                 part = part if main is None else part[part["line"] == main]
                 part = part.assign(line=part["experiment"])
                 title = f"{title} {main}" if main and main != WHOLE else title
@@ -84,3 +85,8 @@ def draw(dynamics: pd.DataFrame, match: pd.DataFrame, barrier: pd.DataFrame, spl
         elif panels:
             figure.suptitle(str(table["experiment"].iloc[0]), fontsize=9)
     return figure
+
+
+def _agreed(dynamics: pd.DataFrame, split: str) -> str:
+    """The split on which predictions are compared."""
+    return common_split(dynamics[dynamics["measure"] == "agreement"], split)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmc.core.schema import nearest_middle
+from lmc.core.splits import common_split
 from lmc.core.statistics import estimate
 from lmc.figures.looks import spread
 from lmc.figures.panels import grid
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _PARTS = {"cross_term": "cross term (linear map)", "additivity_gap": "additivity gap (norm, activation)"}
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(table: pd.DataFrame, split: str = "test") -> Figure:
     """Stacked bars per layer at the alpha nearest to 1/2; rows: experiments, columns: matchers; one scale.
 
     Dots: the feature gap, which includes that of earlier layers; whiskers: intervals, or the values' range
@@ -26,9 +27,11 @@ def draw(table: pd.DataFrame) -> Figure:
 
     Args:
         table: the table ``gap``.
+        split: drawn; another, if the table lacks it (``common_split``).
     """
-    alpha, middle = nearest_middle(table)
-    figure, axes = grid(middle, _panel, f"relative gap at alpha {alpha:.3g}", head=1.1)
+    split = common_split(table, split)
+    alpha, middle = nearest_middle(table[table["split"] == split])
+    figure, axes = grid(middle, _panel, f"relative gap at alpha {alpha:.3g} ({split})", head=1.1)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     with style():
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lmc.core.series import whole_courses
+from lmc.core.splits import common_split
 from lmc.core.statistics import estimate
-from lmc.figures.looks import looks
+from lmc.figures.looks import looks, sized
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -16,13 +18,15 @@ if TYPE_CHECKING:
 def draw(table: pd.DataFrame, split: str = "val") -> Figure:
     """A panel for the loss and, where there is one, for the accuracy: mean over runs with its interval.
 
+    Runs with fewer epochs than others of their experiment are left out: a mean changes no members.
+
     Args:
         table: the table ``history``; networks that were not trained (merged ones) are left out.
-        split: drawn; the first there is, if the table lacks it.
+        split: drawn; another, if the table lacks it (``common_split``).
     """
     from matplotlib.figure import Figure
 
-    split = split if (table["split"] == split).any() else str(table["split"].iloc[0])
+    split = common_split(table, split)
     table = table[table["split"] == split]
     trained = table.groupby("experiment")["epoch"].transform("max") > 0
     table = table[trained] if trained.any() else table
@@ -34,7 +38,8 @@ def draw(table: pd.DataFrame, split: str = "val") -> Figure:
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for place, quantity in zip(axes, panels, strict=True):
             for name in names:
-                own = table[table["experiment"] == name].dropna(subset=quantity)
+                own = whole_courses(table[table["experiment"] == name], ["experiment"], ["seed"])
+                own = own.dropna(subset=quantity)
                 groups = [(epoch, estimate(at[quantity])) for epoch, at in own.groupby("epoch")]
                 if not groups:
                     continue
@@ -42,7 +47,14 @@ def draw(table: pd.DataFrame, split: str = "val") -> Figure:
                 colour, dashes = look[name]
                 marker = "o" if len(epochs) < 3 else ""
                 means = [value.mean for value in values]
-                place.plot(epochs, means, color=colour, linestyle=dashes, marker=marker, label=name)
+                place.plot(
+                    epochs,
+                    means,
+                    color=colour,
+                    linestyle=dashes,
+                    marker=marker,
+                    label=sized(values, name, "run"),
+                )
                 low, high = zip(*(value.ends for value in values), strict=True)
                 place.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
             place.set_xlabel("epoch")

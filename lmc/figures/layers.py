@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lmc.core.ratios import relative_swap_cost
 from lmc.core.statistics import estimate, paired
-from lmc.figures.looks import looks, spread, subjects
+from lmc.figures.looks import looks, sized, spread, subjects
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ def draw_match(table: pd.DataFrame) -> Figure:
     """
     pair = [name for name in table if str(name).startswith(("experiment", "seed", "epoch"))]
     table = table.drop_duplicates([*pair, "layer"])
+    relative = relative_swap_cost(table["swap_cost"], table["own_cost"], table["own_cost"])
     own = table.assign(
         identifiable=(table["identifiable"] / table["neurons"]).where(table["own_cost"] > 0),
         identified=table["identified"] / table["neurons"],
-        relative=(table["swap_cost"] / table["own_cost"]).where(table["own_cost"] > 0),
+        relative=relative.where(table["own_cost"] > 0),
     )
     shown = {
         "identifiability_ratio": "identifiability ratio",
@@ -59,6 +61,7 @@ def _draw(table: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
 
     table = table.assign(experiment=subjects(table))
     panels = {name: title for name, title in shown.items() if table[name].notna().any()}
+    table = table[table[list(panels)].notna().any(axis=1)] if panels else table
     layers = list(dict.fromkeys(table["layer"]))
     names = list(dict.fromkeys(table["experiment"]))
     with style():
@@ -87,7 +90,7 @@ def _draw(table: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
                     markersize=3,
                     capsize=2.5,
                     elinewidth=1,
-                    label=name,
+                    label=sized(values, name, "pair" if "seed_a" in own else "run"),
                 )
             turned = 90 if len(layers) > _MANY or max(map(len, layers)) > 12 else 0
             place.set_xticks(range(len(layers)), layers, rotation=turned, fontsize=7)
@@ -96,5 +99,10 @@ def _draw(table: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
         for place in axes.flat[len(panels) :]:
             place.set_visible(False)
         if panels:
-            figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center")
+            handles = {
+                label.partition(" (")[0]: (handle, label)
+                for place in reversed(axes.flat[: len(panels)])
+                for handle, label in zip(*place.get_legend_handles_labels(), strict=True)
+            }
+            figure.legend(*zip(*handles.values(), strict=True), loc="outside lower center")
     return figure

@@ -32,6 +32,15 @@ def matchers(table: Any) -> list[str]:
     ]
 
 
+def sized(estimates: Sequence[Estimate], name: str, unit: str = "pair") -> str:
+    """A name, and over how many runs or pairs its means are: one number, or the least and the most."""
+    numbers = sorted({len(value.values) for value in estimates if value.values})
+    if not numbers:
+        return name
+    number = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    return f"{name} ({number} {unit}{'' if number == '1' else 's'})"
+
+
 def spread(values: Sequence[Estimate]) -> list[list[float]]:
     """The lengths of error bars below and above the means."""
     below = [max(0.0, value.mean - value.ends[0]) for value in values]

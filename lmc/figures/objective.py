@@ -26,7 +26,7 @@ def draw(match: pd.DataFrame, barrier: pd.DataFrame, split: str = "test") -> Fig
 
     Args:
         match, barrier: the tables of these names; one may be empty.
-        split: of the barriers; the first there is, if the table lacks it.
+        split: of the barriers; another, if the table lacks it (``common_split``).
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

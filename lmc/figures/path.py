@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate
-from lmc.figures.looks import DASHES, matchers
+from lmc.core.splits import common_split
+from lmc.core.statistics import Estimate, estimate
+from lmc.figures.looks import DASHES, matchers, sized
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
 
     Args:
         table: the table ``path``.
-        split: drawn; the first there is, if the table lacks it.
+        split: drawn; another, if the table lacks it (``common_split``).
     """
     from matplotlib.figure import Figure
 
-    split = split if (table["split"] == split).any() else str(table["split"].iloc[0])
+    split = common_split(table, split)
     shown = table[table["split"] == split]
     panels = list(shown.groupby(["experiment_a", "experiment_b"], sort=False))
     matches = matchers(shown)
@@ -54,6 +55,7 @@ def _panel(place: Axes, part: pd.DataFrame, matches: Sequence[str], title: str) 
     import matplotlib
 
     colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+    found: list[Estimate] = []
     for colour, dashes, match in zip(cycle(colours), cycle(DASHES), matches, strict=False):
         curves = part[part["match"] == match]
         if curves.empty:
@@ -67,4 +69,5 @@ def _panel(place: Axes, part: pd.DataFrame, matches: Sequence[str], title: str) 
         if points and points[0][1].low == points[0][1].low:
             low, high = [point.low for _, point in points], [point.high for _, point in points]
             place.fill_between(alphas, low, high, color=colour, alpha=0.15, linewidth=0)
-    place.set_title(title, wrap=True)
+        found += [point for _, point in points]
+    place.set_title(sized(found, title), wrap=True)

@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from lmc.core.schema import nearest_middle
+from lmc.core.splits import common_split
 from lmc.core.statistics import estimate
 from lmc.figures.panels import grid
 from lmc.figures.writing import style
@@ -27,7 +28,9 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
 
     Args:
         table: the table ``representation``.
+        split: drawn; another, if the table lacks it (``common_split``).
     """
+    split = common_split(table, split)
     alpha, shown = nearest_middle(table[table["split"] == split])
     figure, axes = grid(shown, _panel, f"{split} loss at alpha {alpha:.3g}")
     with style():

@@ -30,10 +30,12 @@ def run(settings: Plot, talk: Talk) -> Outcome:
     raise_together(where_faults(kind.tables, settings.where))
     file = Path(settings.out or f"{name}.png").expanduser()
     check_file(file, SUFFIXES)
-    tables = for_figure(Chosen.of(store_of(settings).root, references), kind, settings.where)
+    tables, notes = for_figure(Chosen.of(store_of(settings).root, references), kind, settings.where)
     if tables[0].empty:
         what, main = "these runs" if references else "any run", kind.tables[0]
         raise RunReferenceError(f"no stored {main} table covers {what}", f"run {TABLES[main].made_by}")
+    for note in notes:
+        talk.say(note)
     figure = drawn(kind, tables)
     assert figure is not None
     save(figure, file)

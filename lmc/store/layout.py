@@ -103,11 +103,10 @@ class Store:
         self,
         kind: str,
         names: Iterable[str] | None = None,
-        latest: bool = False,
         skip: Callable[[StoredFileError], None] | None = None,
     ) -> pd.DataFrame:
         """All stored rows of one kind of table; see ``lmc.store.results.collect``."""
-        return results.collect(self.root, kind, names, latest, skip)
+        return results.collect(self.root, kind, names, skip)
 
 
 def _is_same(folder: Path, same: Callable[[Record], bool]) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import StoredFileError
-from lmc.core.schema import TABLES, columns, concatenate
+from lmc.core.measurements import Source, joined
+from lmc.core.schema import columns
+from lmc.core.schema.settings import as_text
 from lmc.store import files, records
 from lmc.store.experiments import experiments
-from lmc.store.records import Record
+from lmc.store.records import Job, Record, Reproduce
+from lmc.store.references import flatten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,60 +40,63 @@ def collect(
     outputs: Path,
     kind: str,
     names: Iterable[str] | None = None,
-    latest: bool = False,
     skip: Callable[[StoredFileError], None] | None = None,
 ) -> pd.DataFrame:
-    """All stored rows of one kind as one table, each fact once.
+    """All stored rows of one kind as one table, the oldest first, with the settings of their jobs.
+
+    ``lmc.core.measurements`` says what the further columns are, and makes of it what means are taken of.
 
     Args:
         names: experiments that a row must speak of (both, for a pair); None keeps all.
-        latest: where several jobs measured the same of the same runs (a path with other points), keep what
-            the last of them found, so that a mean counts no pair twice.
         skip: called with the error of a file that is then left out; None raises it.
 
     Raises:
-        StoredFileError: a table is damaged.
+        StoredFileError: a table, or the record beside it, is damaged.
     """
-    if kind in IN_RUNS:
-        paths = [
-            run.path / f"{kind}.parquet"
-            for experiment in experiments(outputs)
-            for run in experiment.runs()
-            if (run.path / f"{kind}.parquet").is_file()
-        ]
-    else:
-        paths = sorted(outputs.glob(f"*/*/{kind}.parquet"))
-    if latest:
-        paths.sort(key=lambda path: path.stat().st_mtime)
-    tables = _read(paths, skip)
-    table = _latest(kind, tables) if latest else concatenate(kind, tables)
+    found = list(_read(_paths(outputs, kind), skip))
+    table = joined(kind, zip((part for part, _ in found), _sources([record for _, record in found])))
     if names is not None:
         wanted = set(names)
         for column in ("experiment", "experiment_a", "experiment_b"):
             if column in columns(kind):
                 table = table[table[column].isin(wanted)]
-    return table.drop_duplicates(ignore_index=True)
+    return table
 
 
-def _read(paths: Iterable[Path], skip: Callable[[StoredFileError], None] | None) -> Iterator[pd.DataFrame]:
+def _paths(outputs: Path, kind: str) -> list[Path]:
+    """The files of a kind, the oldest first."""
+    if kind in IN_RUNS:
+        runs = [run for experiment in experiments(outputs) for run in experiment.runs()]
+        return [path for run in runs if (path := run.path / f"{kind}.parquet").is_file()]
+    return sorted(sorted(outputs.glob(f"*/*/{kind}.parquet")), key=lambda path: path.stat().st_mtime)
+
+
+def _read(
+    paths: Iterable[Path], skip: Callable[[StoredFileError], None] | None
+) -> Iterator[tuple[pd.DataFrame, Record | None]]:
+    """Each table with the record of the job that made it; runs and hand-made folders have none."""
     for path in paths:
+        beside = path.parent / records.SETTINGS
         try:
-            yield files.read_table(path)
+            yield files.read_table(path), records.read(beside) if beside.is_file() else None
         except StoredFileError as error:
             if skip is None:
                 raise
             skip(error)
 
 
-def _latest(kind: str, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Of rows about the same runs and settings, those of the last table that has any."""
-    import pandas as pd
-
-    listed = [table for table in tables if len(table)]
-    whole = concatenate(kind, listed)
-    same = [column.name for column in TABLES[kind] if column.role in ("key", "block", "run", "quantity")]
-    if len(listed) < 2 or not {"experiment_a", "seed"} & set(same):
-        return whole
-    source = pd.Series([number for number, table in enumerate(listed) for _ in range(len(table))])
-    last = source.groupby([whole[name] for name in same], dropna=False).transform("max")
-    return whole[source == last]
+def _sources(found: Sequence[Record | None]) -> Iterator[Source]:
+    """What the records say of a measurement; of named experiments also in what they differ."""
+    definitions = [flatten(record.definition) if isinstance(record, Reproduce) else {} for record in found]
+    named = [record.experiment if isinstance(record, Reproduce) else "" for record in found]
+    for place, record in enumerate(found):
+        if isinstance(record, Job):
+            yield Source(record.settings, record.pairs or ())
+        elif isinstance(record, Reproduce):
+            own = definitions[place]
+            others = [each for each, name in zip(definitions, named, strict=True) if name == named[place]]
+            differing = {key: own[key] for key in own if any(each.get(key) != own[key] for each in others)}
+            text = " ".join(f"{key}={as_text(value)}" for key, value in differing.items())
+            yield Source({**record.definition, "size": record.size, "definition": text or "-"})
+        else:
+            yield Source()

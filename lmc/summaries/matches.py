@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.pairing import run_pairs
+from lmc.core.ratios import relative_swap_cost
 from lmc.core.statistics import estimate
 from lmc.summaries.summary import Summary, by_experiments, over_pairs
 
@@ -28,6 +29,7 @@ def _layer(layer: str, group: pd.DataFrame) -> dict[str, Any]:
     pairs = run_pairs(group)
     shares = {key: group[key] / group["neurons"] for key in ("identifiable", "identified", "fixed_points")}
     costed = group["own_cost"].notna().any()
+    relative = relative_swap_cost(group["swap_cost"], group["own_cost"], group["own_cost"])
     return {
         "layer": layer,
         "neurons": str(group["neurons"].iloc[0]),
@@ -36,7 +38,7 @@ def _layer(layer: str, group: pd.DataFrame) -> dict[str, Any]:
         "identifiable by cost": _percent(shares["identifiable"]) if costed else "undefined",
         "identified in fact": _percent(shares["identified"]),
         "moved": _percent(1 - shares["fixed_points"]),
-        "swap / own cost": f"{(group['swap_cost'] / group['own_cost']).mean():.3g}" if costed else "-",
+        "swap / own cost": f"{relative.mean():.3g}" if costed else "-",
     }
 
 

@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from lmc import api
+from lmc.core.schema import STORED
 
 from .old_outputs import (
     JOBS,
@@ -80,7 +81,14 @@ def test_table_gives_what_was_stored(old: Path, kind: str):
     parts = [pd.read_parquet(path) for path in sorted(OLD.glob(f"*/*/{kind}.parquet"))]
     stored = pd.concat([part for part in parts if len(part)], ignore_index=True)
     found = rows("table", kind, outputs=old)
-    same(found.astype(stored.dtypes), stored.drop_duplicates(ignore_index=True))
+    facts = found[list(stored.columns)].astype(stored.dtypes).drop_duplicates()
+    order = list(stored.columns)
+    expected = stored.drop_duplicates()
+    assert len(facts) == len(expected)
+    same(*(each.sort_values(order, ignore_index=True) for each in (facts, expected)))
+    settings = [name for name in found.columns if name not in order]
+    assert {*settings} <= {setting.name for setting in STORED[kind].settings}
+    assert not found.duplicated().any()
 
 
 def test_table_history_covers_every_run(old: Path):

@@ -7,6 +7,7 @@ so a table read back, printed or collected always has these columns, in this ord
 from lmc.core.schema.columns import Column, Direction, Role
 from lmc.core.schema.frames import columns, concatenate, frame, nearest_middle
 from lmc.core.schema.kinds import STORED, TABLES
+from lmc.core.schema.settings import Setting
 from lmc.core.schema.table import Figure, Table
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Direction",
     "Figure",
     "Role",
+    "Setting",
     "Table",
     "columns",
     "concatenate",

@@ -20,6 +20,7 @@ from lmc.core.schema.columns import (
     count,
     number,
 )
+from lmc.core.schema.settings import COSTED, NEURONS, PREDICTED, RATIO, RECORDED
 from lmc.core.schema.table import Figure, Table
 
 LAYERS = Table(
@@ -40,6 +41,7 @@ LAYERS = Table(
     made_by="lmc match",
     figure=Figure("Coherence and anisotropy, layer by layer", "layers.draw_layer"),
     in_report="Coherence and anisotropy, layer by layer",
+    settings=RECORDED,
 )
 COST = Table(
     "cost",
@@ -55,6 +57,7 @@ COST = Table(
         number("norm_term", "the cost's squared norm"),
     ),
     made_by="lmc cost",
+    settings=COSTED,
 )
 SWAP = Table(
     "swap",
@@ -62,6 +65,7 @@ SWAP = Table(
     (*RUN, LAYER, *ESTIMATE, *NEURON_PAIR, SWAP_COST),
     made_by="lmc cost",
     figure=Figure("Swap costs of pairs of neurons", "costs.draw_stored"),
+    settings=COSTED,
 )
 DISTANCE = Table(
     "distance",
@@ -74,12 +78,14 @@ DISTANCE = Table(
         number("lower_bound", "certified lower bound of the distance"),
     ),
     made_by="lmc cost",
+    settings=(RATIO, NEURONS),
 )
 ANISOTROPY = Table(
     "anisotropy",
     "Anisotropy of each slot",
     (*RUN, LAYER, SLOT, number("anisotropy", "||S_i - p I||")),
     made_by="lmc coherence",
+    settings=(RATIO,),
 )
 BOUND = Table(
     "bound",
@@ -93,6 +99,7 @@ BOUND = Table(
     ),
     made_by="lmc coherence",
     in_report="The bound on the anisotropy",
+    settings=(RATIO,),
 )
 PREDICTION = Table(
     "prediction",
@@ -110,6 +117,7 @@ PREDICTION = Table(
     ),
     made_by="lmc predict",
     apart=True,
+    settings=PREDICTED,
 )
 ESTIMATES = Table(
     "estimate",

@@ -29,6 +29,7 @@ from lmc.core.schema.columns import (
     number,
     text,
 )
+from lmc.core.schema.settings import ALPHAS, COURSE, JUDGED, PATH_KIND, RESTATISTICS
 from lmc.core.schema.table import Figure, Table, ends
 
 BARRIER = Table(
@@ -49,6 +50,7 @@ BARRIER = Table(
     figure=Figure("Loss barriers, without alignment and with it", "barriers.draw"),
     in_report="Barriers",
     wanted="barriers",
+    settings=(PATH_KIND, RESTATISTICS, ALPHAS),
 )
 PATH = Table(
     "path",
@@ -56,6 +58,7 @@ PATH = Table(
     (*PAIR, MATCH, SPLIT, ALPHA, LOSS, ACCURACY),
     made_by="lmc path",
     figure=Figure("Loss on the line between pairs of runs", "path.draw"),
+    settings=(PATH_KIND, RESTATISTICS, ALPHAS),
 )
 GAP = Table(
     "gap",
@@ -85,6 +88,7 @@ GAP = Table(
     ),
     made_by="lmc path gap=true",
     figure=Figure("What keeps the line from the merged representations, layer by layer", "gap.draw"),
+    settings=(RESTATISTICS,),
 )
 REPRESENTATION = Table(
     "representation",
@@ -104,6 +108,7 @@ REPRESENTATION = Table(
     ),
     made_by="lmc path kind=representation",
     figure=Figure("Loss of merged representations, layer by layer", "representation.draw"),
+    settings=(RESTATISTICS,),
 )
 MATCHED = Table(
     "match",
@@ -191,6 +196,7 @@ DYNAMICS = Table(
     ),
     made_by="lmc dynamics",
     figure=Figure("Runs over their stored epochs", "dynamics.draw", ("match", "barrier"), course=True),
+    settings=COURSE,
 )
 CHECK = Table(
     "check",
@@ -215,6 +221,7 @@ CHECK = Table(
     ),
     made_by="lmc check",
     apart=True,
+    settings=JUDGED,
     best_of=ends(
         *(LOSS, IDENTIFIABLE, IDENTIFIED, RATIO, RELATIVE_SWAP_COST),
         low="barrier_none barrier_activation barrier_identifiability "

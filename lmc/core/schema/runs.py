@@ -27,6 +27,7 @@ from lmc.core.schema.columns import (
     number,
     text,
 )
+from lmc.core.schema.settings import STUDIED
 from lmc.core.schema.table import Figure, Table, ends
 
 HISTORY = Table(
@@ -83,6 +84,7 @@ CLAIM = Table(
     ),
     made_by="lmc reproduce",
     apart=True,
+    settings=STUDIED,
 )
 MEASURE = Table(
     "measure",
@@ -96,6 +98,7 @@ MEASURE = Table(
     ),
     made_by="lmc reproduce",
     apart=True,
+    settings=STUDIED,
     best_of=ends(
         *(ACCURACY, IDENTIFIABLE, IDENTIFIED, RATIO, RELATIVE_SWAP_COST),
         low="barrier barrier_none barrier_activation barrier_identifiability",

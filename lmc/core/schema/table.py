@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lmc.core.schema.columns import Column, Direction
+from lmc.core.schema.settings import Setting
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Table:
         in_report: heading of its means in a report; None if it is not shown as a table.
         apart: whether a report leaves it out of the tables too long to show, since it says it elsewhere.
         wanted: what an experiment of several runs lacks without it; None if nothing.
+        settings: of the command that made it, beside the columns what makes rows another measurement.
         best_of: of a table with a column ``quantity``, which end of these quantities is best.
     """
 
@@ -50,6 +52,7 @@ class Table:
     in_report: str | None = None
     apart: bool = False
     wanted: str | None = None
+    settings: tuple[Setting, ...] = ()
     best_of: Mapping[str, Direction] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Column]:

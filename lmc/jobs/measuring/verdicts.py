@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.pairing import run_pairs
+from lmc.core.ratios import relative_swap_cost
 from lmc.core.schema import frame
 from lmc.core.statistics import Estimate, estimate, ratio
 from lmc.jobs.measuring.gains import Gain, Gains
@@ -136,7 +137,7 @@ def _neuron_quantities(matched: pd.DataFrame) -> dict[str, Estimate]:
         return {}
     costed = matched["own_cost"].notna()
     by_pair = matched.assign(
-        relative=matched["swap_cost"] / (2 * matched["own_cost"]),
+        relative=relative_swap_cost(matched["swap_cost"], matched["own_cost"], matched["own_cost"]),
         costed=matched["neurons"].where(costed, 0),
         identifiable=matched["identifiable"].where(costed, 0),
     )

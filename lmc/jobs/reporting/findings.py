@@ -32,34 +32,11 @@ _SHARES = {
 
 def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[VerdictCard]:
     """The stored verdicts; for experiments of several runs without one, how to get it."""
+    told = [setting.name for setting in TABLES["check"].settings if setting.name in check]
     found = []
-    for names, part in check.groupby(["experiment_a", "experiment_b"], sort=False):
-        cells: dict[str, Mapping[Any, Any]] = {row["quantity"]: row for row in part.to_dict("records")}
-        first = part.iloc[0]
-        pairs = int(first["pairs"])
-        shares = "; ".join(
-            f"{label} {_percent(cells[quantity])}" for quantity, label in _SHARES.items() if quantity in cells
-        )
-        neurons = [
-            f"{_percent(cells[quantity])} {label}"
-            for quantity, label in (("identifiable", "by cost"), ("identified", "in fact"))
-            if quantity in cells and cells[quantity]["mean"] == cells[quantity]["mean"]
-        ]
-        lines = [f"Barrier as a share of what training gained: {shares}."]
-        if neurons:
-            lines.append(f"Identifiable neurons: {', '.join(neurons)}.")
-        lines.append(
-            f"{pairs} pair{'s' if pairs != 1 else ''}; mean [95 % bootstrap], no interval below three."
-        )
-        found.append(
-            VerdictCard(
-                " and ".join(dict.fromkeys(map(str, names))),
-                str(first["verdict"]),
-                _MOODS.get(str(first["verdict"]), "none"),
-                "" if bool(first["certain"]) else "not certain; lmc check says why",
-                lines,
-            )
-        )
+    for names, part in check.groupby(["experiment_a", "experiment_b", *told], sort=False):
+        which = [f"{key} {text}" for key, text in zip(told, names[2:], strict=True)]
+        found.append(_card(", ".join([" and ".join(dict.fromkeys(map(str, names[:2]))), *which]), part))
     judged = {*check["experiment_a"], *check["experiment_b"]}
     lacking = [experiment.name for experiment in pairable if experiment.name not in judged]
     if lacking:
@@ -71,6 +48,28 @@ def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[Verdic
         text = "A verdict needs an experiment with two finished runs."
         found.append(VerdictCard("these runs", "no verdict", "none", "", (text,)))
     return found
+
+
+def _card(subject: str, part: pd.DataFrame) -> VerdictCard:
+    """One verdict with the numbers behind it."""
+    cells: dict[str, Mapping[Any, Any]] = {row["quantity"]: row for row in part.to_dict("records")}
+    first = part.iloc[0]
+    pairs = int(first["pairs"])
+    shares = "; ".join(
+        f"{label} {_percent(cells[quantity])}" for quantity, label in _SHARES.items() if quantity in cells
+    )
+    neurons = [
+        f"{_percent(cells[quantity])} {label}"
+        for quantity, label in (("identifiable", "by cost"), ("identified", "in fact"))
+        if quantity in cells and cells[quantity]["mean"] == cells[quantity]["mean"]
+    ]
+    lines = [f"Barrier as a share of what training gained: {shares}."]
+    if neurons:
+        lines.append(f"Identifiable neurons: {', '.join(neurons)}.")
+    lines.append(f"{pairs} pair{'s' if pairs != 1 else ''}; mean [95 % bootstrap], no interval below three.")
+    verdict = str(first["verdict"])
+    hedge = "" if bool(first["certain"]) else "not certain; lmc check says why"
+    return VerdictCard(subject, verdict, _MOODS.get(verdict, "none"), hedge, lines)
 
 
 def _percent(row: Mapping[Any, Any]) -> str:

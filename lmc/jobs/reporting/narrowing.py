@@ -41,7 +41,8 @@ def narrowing(
             return table.reset_index(drop=True)
         if long:
             return table[table["quantity"].isin(wanted)].reset_index(drop=True)
-        kept = [name for name, column in declared.items() if column.role != "value" or name in wanted]
+        left_out = {name for name, column in declared.items() if column.role == "value"} - {*wanted}
+        kept = [name for name in table.columns if name not in left_out]
         return table[kept].reset_index(drop=True)
 
     return narrow

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.errors import LmcError
 from lmc.core.schema import STORED, TABLES, frame
+from lmc.core.splits import of_one_split
 from lmc.core.tabulation import tabulate
 from lmc.figures import FIGURES
 from lmc.figures.report import (
@@ -52,7 +53,9 @@ class StoredResults:
         self.chosen = replace(chosen, skip=lambda error: self._tell(f"left out: {error}"))
         self.names = [each.name for each in chosen.experiments] if named else None
         self.problems: list[Problem] = []
-        self.tables = {kind: self.chosen.table(kind) for kind in STORED if kind not in _OF_CLAIMS}
+        settled = {kind: self.chosen.table(kind) for kind in STORED if kind not in _OF_CLAIMS}
+        self.tables = {kind: each.table for kind, each in settled.items()}
+        self.notes = {kind: each.notes for kind, each in settled.items()}
         rows = []
         self.infos: dict[Run, RunInfo] = {}
         for run in chosen.epochs:
@@ -110,10 +113,9 @@ class StoredResults:
             title = TABLES[kind].in_report
             if title is None:
                 continue
-            if "split" in table and (table["split"] == _SPLIT).any():
-                table = table[table["split"] == _SPLIT]
             if len(table):
-                tabulated = tabulate(kind, table, short_names([table]))
+                table = of_one_split(table, _SPLIT)
+                tabulated = tabulate(kind, table, short_names([table]), notes=self.notes[kind])
                 found.append(sheet(title, tabulated, head_meanings(kind)))
         return found
 
@@ -130,7 +132,7 @@ class StoredResults:
         for kind in FIGURES.values():
             if not len(self.tables[kind.tables[0]]):
                 continue
-            figure = drawn(kind, for_figure(self.chosen, kind, {}))
+            figure = drawn(kind, for_figure(self.chosen, kind, {})[0])
             if figure is not None:
                 found.append(inline(figure, kind.title, len(found)))
         return found
@@ -183,9 +185,9 @@ class StoredResults:
 
         check = self.tables["check"]
         verdict = {
-            name: text
+            name: " or ".join(dict.fromkeys(part["verdict"]))
             for side in "ab"
-            for name, text in zip(check[f"experiment_{side}"], check["verdict"], strict=True)
+            for name, part in check.groupby(f"experiment_{side}")
         }
         rows = []
         for name, part in self.runs.groupby("experiment", sort=False):

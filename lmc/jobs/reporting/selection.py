@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from lmc.core.errors import LmcError, StoredFileError
+from lmc.core.measurements import settled
 from lmc.core.registry import unknown
 from lmc.core.schema import TABLES
+from lmc.core.splits import common_split
 from lmc.figures import Kind
+from lmc.jobs.reporting.apart import longest, told_apart
 from lmc.store import results
 from lmc.store.experiments import Experiment, Run, experiments
 from lmc.store.identity import stem_of
@@ -52,14 +55,14 @@ class Chosen:
         """Those that the runs are of."""
         return list(dict.fromkeys(run.experiment for run in self.epochs))
 
-    def table(self, kind: str, course: bool = False) -> pd.DataFrame:
-        """The stored rows of a kind that speak of chosen runs only (both, for a pair).
+    def rows(self, kind: str, course: bool = False) -> pd.DataFrame:
+        """The stored rows of a kind that speak of chosen runs only (both, for a pair), with their settings.
 
         Args:
             course: keep all epochs that no reference rules out, not just the last of each experiment.
         """
         order = {experiment.name: place for place, experiment in enumerate(self.experiments)}
-        table = results.collect(self.outputs, kind, order, latest=True, skip=self.skip)
+        table = results.collect(self.outputs, kind, order, skip=self.skip)
         named = {(run.experiment.name, run.seed): epoch for run, epoch in self.epochs.items()}
         there = [side for side in _SIDES if f"experiment{side}" in table]
         for side in there:
@@ -72,6 +75,8 @@ class Chosen:
                     for want, epoch in zip(wanted, epochs, strict=True)
                 ]
                 table = _those(table, kept)
+        if "over" in table:
+            table = _those(table, _of_chosen_pairs(table, named))
         if not course:
             table = _last(table, there)
         if there and len(table):
@@ -79,6 +84,17 @@ class Chosen:
                 f"experiment{there[0]}", key=lambda names: names.map(order), kind="stable"
             )
         return table.reset_index(drop=True)
+
+    def table(self, kind: str, course: bool = False, where: Mapping[str, Any] | None = None) -> Settled:
+        """These rows as means are taken of them, each fact once; ``where`` as of ``having``."""
+        return Settled(*settled(kind, having(self.rows(kind, course), where or {})))
+
+
+class Settled(NamedTuple):
+    """A table of one measurement, or of several that its columns tell apart, and what was left out."""
+
+    table: pd.DataFrame
+    notes: list[str]
 
 
 def _those(table: pd.DataFrame, kept: Sequence[bool]) -> pd.DataFrame:
@@ -96,12 +112,36 @@ def _last(table: pd.DataFrame, sides: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def named_experiments(outputs: Path, references: Sequence[str]) -> list[str] | None:
-    """The experiments that references stand for; None (all) where there are no references."""
-    if not references:
-        return None
-    selections = [found for reference in references for found in resolve(outputs, reference)]
-    return [run.experiment.name for selection in selections for run in selection.runs]
+def _of_chosen_pairs(table: pd.DataFrame, named: Mapping[tuple[str, int], int | None]) -> list[bool]:
+    """Whether the runs that a stored mean is over are all chosen, at the epochs that are meant.
+
+    Where no epoch is named, the last one is meant that there is a mean of. A mean that does not say what
+    it is over is kept.
+    """
+    columns = ["experiment_a", "experiment_b", "over", "epochs"]
+    keys = [tuple(map(str, row)) for row in table[columns].itertuples(index=False, name=None)]
+    meant: dict[tuple[str, ...], set[int]] = {}
+    for key in dict.fromkeys(keys):
+        if "?" in key[2:]:
+            continue
+        seeds = [pair.split("-") for pair in key[2].split()]
+        runs = [(name, int(seed)) for pair in seeds for name, seed in zip(key[:2], pair, strict=True)]
+        if all(run in named for run in runs):
+            at = {*map(int, key[3].split())}
+            meant[key] = {max(at) if (want := named[run]) is None else want for run in runs}
+            meant[key] |= at
+    last: dict[tuple[str, ...], int] = {}
+    for key in meant:
+        last[key[:2]] = max(last.get(key[:2], 0), *map(int, key[3].split()))
+
+    def kept(key: tuple[str, ...]) -> bool:
+        if "?" in key[2:]:
+            return True
+        free = all(epoch is None for (name, _), epoch in named.items() if name in key[:2])
+        at = {*map(int, key[3].split())}
+        return meant.get(key) == at and (not free or max(at) == last[key[:2]])
+
+    return list(map(kept, keys))
 
 
 def short_names(tables: Sequence[pd.DataFrame]) -> Callable[[str], str]:
@@ -114,32 +154,50 @@ def short_names(tables: Sequence[pd.DataFrame]) -> Callable[[str], str]:
     return lambda name: stem_of(name) if stems.count(stem_of(name)) < 2 else name
 
 
-def for_figure(chosen: Chosen, kind: Kind, where: Mapping[str, Any]) -> list[pd.DataFrame]:
-    """The tables of a kind of figure; of the others only what speaks of experiments of the first."""
-    first, *others = [having(chosen.table(each, kind.course), where) for each in kind.tables]
+def for_figure(chosen: Chosen, kind: Kind, where: Mapping[str, Any]) -> tuple[list[pd.DataFrame], list[str]]:
+    """The tables of a kind of figure, and what was left out of them.
+
+    Of the tables beside the first only what speaks of its experiments; beside a course, of each two
+    experiments the one measurement that has most epochs.
+    """
+    found = [chosen.table(each, kind.course, where) for each in kind.tables]
+    notes = [note for each in found for note in each.notes]
+    first, *others = [each.table for each in found]
+    if not others:
+        first, told = _of_one_split(first, kind.split)
+        notes += told
     sides = [f"experiment{side}" for side in _SIDES if f"experiment{side}" in first]
     there = set(zip(*(first[side] for side in sides), strict=True))
-    kept = [
-        _those(table, [pair in there for pair in zip(*(table[side] for side in sides), strict=True)])
-        for table in others
-    ]
-    return [first, *kept]
+    kept = []
+    for name, table in zip(kind.tables[1:], others, strict=True):
+        beside = _those(table, [pair in there for pair in zip(*(table[side] for side in sides), strict=True)])
+        beside, told = longest(name, beside) if kind.course else (beside, [])
+        kept.append(beside)
+        notes += told
+    return [first, *kept], notes
+
+
+def _of_one_split(table: pd.DataFrame, usual: str) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of the split that a figure draws, and the experiments that have none."""
+    if "split" not in table or table.empty:
+        return table, []
+    split = common_split(table, usual)
+    kept = table[table["split"] == split]
+    left_out = {row["experiment"] for row in drawn_rows(table)} - {
+        row["experiment"] for row in drawn_rows(kept)
+    }
+    return kept, [f"{name} is not drawn: it has no {split} split" for name in sorted(left_out)]
 
 
 def drawn(kind: Kind, tables: Sequence[pd.DataFrame]) -> Figure | None:
-    """The figure, with experiments' names as people read them; a dollar sign begins no formula."""
+    """The figure, with experiments' names as people read them; a dollar sign begins no formula.
+
+    Measurements that a setting tells apart are drawn as if they were of several experiments.
+    """
     short = short_names(tables)
     named = [
-        table.assign(
-            **{
-                f"experiment{side}": table[f"experiment{side}"].map(
-                    lambda name: short(name).replace("$", r"\$")
-                )
-                for side in _SIDES
-                if f"experiment{side}" in table
-            }
-        )
-        for table in tables
+        told_apart(name, table, lambda text: short(text).replace("$", r"\$"))
+        for name, table in zip(kind.tables, tables, strict=True)
     ]
     figure: Figure | None = kind.draw(*named)
     return figure
@@ -157,7 +215,7 @@ def drawn_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def where_faults(kinds: Sequence[str], where: Mapping[str, Any]) -> list[LmcError]:
     """Columns of a ``where`` that none of the tables has."""
-    declared = {column.name for kind in kinds for column in TABLES[kind]}
+    declared = {each.name for kind in kinds for each in (*TABLES[kind], *TABLES[kind].settings)}
     return [unknown("where", key, declared) for key in where if key not in declared]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.stats import spearmanr
 
+from lmc.core.ratios import relative_swap_cost
 from lmc.core.schema import frame
 from lmc.core.statistics import estimate
 from lmc.costs import SwapCost
@@ -53,7 +54,7 @@ def _rows(ready: Lineup, ratio: float, betas: list[float]) -> Iterator[dict[str,
 
 def _facts(cost: SwapCost) -> dict[str, float]:
     own, swap = float(cost.own.mean()), float(cost.pairs.mean())
-    return {"own_cost": own, "swap_cost": swap, "relative_swap_cost": swap / (2 * own)}
+    return {"own_cost": own, "swap_cost": swap, "relative_swap_cost": relative_swap_cost(swap, own, own)}
 
 
 def _quantities(table: pd.DataFrame) -> Quantities:
