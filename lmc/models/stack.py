@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from lmc.models import replay
+
 State = dict[str, Tensor]
 
 
@@ -31,6 +33,21 @@ class Point(NamedTuple):
     call: int | None = None
 
 
+class Node(NamedTuple):
+    """A tensor of the traced graph that no module is given or gives: its node's name, the module it is in.
+
+    It can be captured, not replaced.
+    """
+
+    name: str
+    module: str
+
+    @property
+    def side(self) -> str:
+        """What ``Point.side`` is for a module."""
+        return f"tensor {self.name}"
+
+
 @dataclass(frozen=True)
 class Feature:
     """n neurons as they appear at a point: the rest of the captured tensor's axes are samples.
@@ -40,7 +57,7 @@ class Feature:
     H W copies.)
     """
 
-    point: Point
+    point: Point | Node
     axis: int
     places: tuple[tuple[int, ...], ...] | None = None
 
@@ -81,16 +98,17 @@ def forward(
     inputs: Tensor,
     *,
     shared: bool = True,
-    capture: Iterable[Point] = (),
+    capture: Iterable[Point | Node] = (),
     replace: Mapping[str | Point, Tensor] | None = None,
-) -> tuple[Tensor, dict[Point, Tensor]]:
+) -> tuple[Tensor, dict[Any, Tensor]]:
     """Outputs of every run, and what was asked for on the way.
 
     Args:
         module: the template; its own weights are not used.
         tensors: name to (K, *shape).
         inputs: (B, *shape) for all runs when ``shared``, else (K, B, *shape).
-        capture: points whose tensors to return.
+        capture: points and nodes whose tensors to return; nodes are those of the network as it is, with
+            nothing replaced.
         replace: a module's name, or a point, to the tensor (K, B, ...) that stands in for it; outputs are
             then not computed. A name, or a point without a call, stands for every call.
 
@@ -98,6 +116,11 @@ def forward(
         outputs (K, B, C), and captured tensors (K, B, ...).
     """
     points = tuple(capture)
+    nodes = [each for each in points if isinstance(each, Node)]
+    if nodes:
+        others = [each for each in points if not isinstance(each, Node)]
+        outputs, seen = forward(module, tensors, inputs, shared=shared, capture=others, replace=replace)
+        return outputs, {**seen, **_replayed(module, tensors, inputs, shared, nodes)}
 
     def call(
         own: Mapping[str, Tensor], x: Tensor, known: Mapping[str | Point, Tensor]
@@ -126,6 +149,19 @@ def forward(
         # Attention on a CPU has no rule for vmap: torch goes run by run, which is right, and warns.
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
         return vmap(call, in_dims=(0, None if shared else 0, 0))(dict(tensors), inputs, known)
+
+
+def _replayed(
+    module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, shared: bool, nodes: Sequence[Node]
+) -> dict[Node, Tensor]:
+    """Tensors (K, B, ...) at nodes of the graph, run by run."""
+    traced = replay.graph(module, inputs if shared else inputs[0])
+    names = {node.name for node in nodes}
+    runs = [
+        traced.run({name: tensor[run] for name, tensor in tensors.items()}, x, names)
+        for run, x in enumerate([inputs] * size(tensors) if shared else inputs)
+    ]
+    return {node: torch.stack([run[node.name] for run in runs]) for node in nodes}
 
 
 def portions(tensors: Mapping[str, Tensor]) -> Iterator[tuple[slice, State]]:
