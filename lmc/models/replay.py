@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind
+from torch.utils._python_dispatch import _disable_current_modes
 
 from lmc.models.modes import evaluating
 
@@ -88,23 +89,24 @@ _TRACED: WeakKeyDictionary[nn.Module, dict[Any, Graph]] = WeakKeyDictionary()
 def graph(module: nn.Module, inputs: Tensor) -> Graph:
     """The graph of a network in evaluation mode for inputs (B, *input_shape); traced once a shape.
 
+    Traced in float32 and outside of any dispatch mode, as where the groups are found; it runs in any type.
+
     Raises:
         Exception: whatever torch.export raises where the code cannot be traced.
     """
     known = _TRACED.setdefault(module, {})
-    key = (tuple(inputs.shape), inputs.dtype, inputs.device)
+    key = (tuple(inputs.shape), inputs.device)
     if key not in known:
-        with warnings.catch_warnings():
+        with _disable_current_modes(), warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")  # of attributes that recurrent layers set while they are traced
-            # Gradients stay on, as where the groups are found: without them torch traces other operations.
-            with torch.enable_grad(), evaluating(copied := copy.deepcopy(module), gradients=True):
-                program = torch.export.export(copied, (inputs.clone(),), strict=False)
-        signature = program.graph_signature
+            example = inputs.float() if inputs.is_floating_point() else inputs.clone()
+            with evaluating(copied := copy.deepcopy(module).float(), gradients=True):
+                program = torch.export.export(copied, (example,), strict=False)
         known[key] = Graph(
             program,
             {
                 spec.arg.name: str(spec.target)
-                for spec in signature.input_specs
+                for spec in program.graph_signature.input_specs
                 if spec.kind in _STORED and hasattr(spec.arg, "name")
             },
         )

@@ -25,27 +25,15 @@ State = dict[str, Tensor]
 class Point(NamedTuple):
     """What goes into or comes out of a module; of one that is called several times, which call.
 
-    None is the last where tensors are captured, and every call where they are replaced.
+    None is the last where tensors are captured, and every call where they are replaced. ``inside`` is a
+    tensor that a module computes and neither takes nor gives, by its ``node`` in the traced graph; such
+    tensors can be captured, not replaced.
     """
 
     module: str
-    side: Literal["input", "output"]
+    side: Literal["input", "output", "inside"]
     call: int | None = None
-
-
-class Node(NamedTuple):
-    """A tensor of the traced graph that no module is given or gives: its node's name, the module it is in.
-
-    It can be captured, not replaced.
-    """
-
-    name: str
-    module: str
-
-    @property
-    def side(self) -> str:
-        """What ``Point.side`` is for a module."""
-        return f"tensor {self.name}"
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class Feature:
     H W copies.)
     """
 
-    point: Point | Node
+    point: Point
     axis: int
     places: tuple[tuple[int, ...], ...] | None = None
 
@@ -98,17 +86,17 @@ def forward(
     inputs: Tensor,
     *,
     shared: bool = True,
-    capture: Iterable[Point | Node] = (),
+    capture: Iterable[Point] = (),
     replace: Mapping[str | Point, Tensor] | None = None,
-) -> tuple[Tensor, dict[Any, Tensor]]:
+) -> tuple[Tensor, dict[Point, Tensor]]:
     """Outputs of every run, and what was asked for on the way.
 
     Args:
         module: the template; its own weights are not used.
         tensors: name to (K, *shape).
         inputs: (B, *shape) for all runs when ``shared``, else (K, B, *shape).
-        capture: points and nodes whose tensors to return; nodes are those of the network as it is, with
-            nothing replaced.
+        capture: points whose tensors to return; those inside of modules are of the network with nothing
+            replaced.
         replace: a module's name, or a point, to the tensor (K, B, ...) that stands in for it; outputs are
             then not computed. A name, or a point without a call, stands for every call.
 
@@ -116,11 +104,11 @@ def forward(
         outputs (K, B, C), and captured tensors (K, B, ...).
     """
     points = tuple(capture)
-    nodes = [each for each in points if isinstance(each, Node)]
-    if nodes:
-        others = [each for each in points if not isinstance(each, Node)]
+    inside = [point for point in points if point.side == "inside"]
+    if inside:
+        others = [point for point in points if point.side != "inside"]
         outputs, seen = forward(module, tensors, inputs, shared=shared, capture=others, replace=replace)
-        return outputs, {**seen, **_replayed(module, tensors, inputs, shared, nodes)}
+        return outputs, {**seen, **_replayed(module, tensors, inputs, shared, inside)}
 
     def call(
         own: Mapping[str, Tensor], x: Tensor, known: Mapping[str | Point, Tensor]
@@ -152,16 +140,16 @@ def forward(
 
 
 def _replayed(
-    module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, shared: bool, nodes: Sequence[Node]
-) -> dict[Node, Tensor]:
-    """Tensors (K, B, ...) at nodes of the graph, run by run."""
+    module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, shared: bool, points: Sequence[Point]
+) -> dict[Point, Tensor]:
+    """Tensors (K, B, ...) inside of modules, from the graph, run by run."""
     traced = replay.graph(module, inputs if shared else inputs[0])
-    names = {node.name for node in nodes}
+    names = {point.node for point in points}
     runs = [
         traced.run({name: tensor[run] for name, tensor in tensors.items()}, x, names)
         for run, x in enumerate([inputs] * size(tensors) if shared else inputs)
     ]
-    return {node: torch.stack([run[node.name] for run in runs]) for node in nodes}
+    return {point: torch.stack([run[point.node] for run in runs]) for point in points}
 
 
 def portions(tensors: Mapping[str, Tensor]) -> Iterator[tuple[slice, State]]:

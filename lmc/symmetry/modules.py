@@ -27,7 +27,7 @@ class Calls:
         return Point(call[0], side, None if self.count[call[0]] == 1 else call[1])
 
     def gives(self, call: Call, node: fx.Node) -> bool:
-        """Whether an operation's result leaves a call as what the call gives: it is its last, and used after."""
+        """Whether an operation's result is what a call gives: it is the call's last, and used behind it."""
         return self.last[call] is node and any(call not in calls_of(user) for user in node.users)
 
     def innermost(self, node: fx.Node) -> Call | None:
@@ -58,16 +58,16 @@ def module_calls(found: Trace) -> Calls:
     return Calls(last, count)
 
 
-_FUNCTIONS = set(
+_FUNCTIONS = (
     "relu relu6 gelu silu mish tanh sigmoid elu selu celu leaky_relu prelu softplus hardswish hardsigmoid "
-    "hardtanh log_sigmoid".split()
+    "hardtanh log_sigmoid"
 )
 
 
 def is_activated(node: fx.Node) -> bool:
     """Whether an operation is an activation, called as a function or by a module."""
     schema = getattr(node.target, "_schema", None)
-    return schema is not None and schema.name.partition("::")[2].rstrip("_") in _FUNCTIONS
+    return schema is not None and schema.name.partition("::")[2].rstrip("_") in _FUNCTIONS.split()
 
 
 def is_norm(module: nn.Module) -> bool:

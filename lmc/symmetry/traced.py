@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, fx, nn
 
-from lmc.models.stack import Feature, Node, Point, aliases
+from lmc.models.stack import Feature, Point, aliases
 from lmc.symmetry.atoms import Atom, Indices, Run, length
 from lmc.symmetry.groups import Axis, Fixed, Group, Groups, Places
 from lmc.symmetry.modules import (
@@ -234,7 +234,7 @@ class _Builder:
         """Tensors of the graph that depend on the inputs, where the neurons lie on an axis of their own."""
         return self._features(
             {
-                node: Node(node.name, self._module(node))
+                node: Point(self._module(node), "inside", node=node.name)
                 for node in self.trace.nodes
                 if node not in self._constant and self._shows(node, neurons) and wanted(node)
             },
@@ -294,7 +294,7 @@ class _Builder:
         """Whether a tensor is what a call is given, or gives; its shape is compared besides."""
         return self.calls.gives(call, node) if side == "output" else call not in calls_of(node)
 
-    def _features(self, points: Mapping[fx.Node, Point | Node], neurons: _Neurons) -> tuple[Feature, ...]:
+    def _features(self, points: Mapping[fx.Node, Point], neurons: _Neurons) -> tuple[Feature, ...]:
         found = []
         for node, point in points.items():
             axes = self.trace.axes[node]
