@@ -145,36 +145,34 @@ class _Finder:
         return _Stored(before.name, not before.turned, before.whole) if swapped else None
 
     def _of(self, node: fx.Node) -> Iterator[Use]:
-        name = _name(node)
+        name, args = _name(node), list[Any](node.args)
         if name in _CONVOLUTIONS:
-            yield from self._use(node.args[0], node.args[1], 1, 0, _argument(node, "bias", 2, None), False)
+            yield from self._use(args[0], args[1], 1, 0, _argument(node, "bias", 2, None), False)
         elif name == "linear":
-            x, weight = node.args[:2]
+            x, weight = args[:2]
             yield from self._use(x, weight, _rank(x) - 1, 0, _argument(node, "bias", 2, None))
         elif name in ("matmul", "mm", "mv", "addmm"):
-            a, b = node.args[-2:]
+            a, b = args[-2:]
             if _rank(b) == 2:
                 yield from self._use(a, b, _rank(a) - 1, 1)
             if _rank(a) == 2:
                 yield from self._use(b, a, max(0, _rank(b) - 2), 0)
-        elif name == "einsum" and len(node.args[1]) == 2:  # type: ignore[arg-type]
+        elif name == "einsum" and len(args[1]) == 2:
             yield from self._einsum(node)
 
     def _einsum(self, node: fx.Node) -> Iterator[Use]:
-        equation = str(node.args[0]).replace(" ", "")
+        equation, tensors = str(node.args[0]).replace(" ", ""), list[Any](node.args[1])  # type: ignore[arg-type]
         terms, arrow, out = equation.partition("->")
         letters = terms.split(",")
         if "." in equation or not arrow or any(len({*each}) < len(each) for each in letters):
             return
-        for (x, weight), (read, own) in zip(
-            (node.args[1], node.args[1][::-1]),
-            (letters, letters[::-1]),
-            strict=True,  # type: ignore[index, arg-type]
-        ):
+        for place in (0, 1):
+            read, own = letters[place], letters[1 - place]
             summed = [each for each in own if each in read and each not in out]
             made = [each for each in own if each not in read and each in out]
             if len(own) == 2 and len(summed) == len(made) == 1:
-                yield from self._use(x, weight, read.index(summed[0]), own.index(made[0]))
+                along, axis = read.index(summed[0]), own.index(made[0])
+                yield from self._use(tensors[place], tensors[1 - place], along, axis)
 
     def _use(
         self, x: Any, weight: Any, along: int, axis: int, bias: Any = None, linear: bool = True

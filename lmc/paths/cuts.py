@@ -126,7 +126,8 @@ def cuts(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> list
     layers = [call for call in made if call.layer]
     found: list[Cut] = []
     pending: list[str] = []
-    for layer, until in zip(layers, [*(call.began for call in layers[1:]), made[-1].ended], strict=True):
+    ends = [*(call.began for call in layers[1:]), made[-1].ended][: len(layers)]
+    for layer, until in zip(layers, ends, strict=True):
         pending.append(layer.point.module)
         here = [call.point for call in made if layer.ended <= call.ended < until]
         point = _last_cut(module, state, inputs, here)

@@ -15,6 +15,7 @@ from lmc.models.stack import Feature, Point, State, forward, state_of
 from lmc.models.uses import Use, Uses, uses
 from lmc.recording.moments import Pooled, Source, has_patches
 
+NOT_CALLED = "not called"
 _EXAMPLES = 4
 
 
@@ -89,7 +90,7 @@ def linear_maps(network: nn.Module, inputs: Tensor) -> Maps:
         else:
             part = type(_owner(network, name))
             layer = issubclass(part, (nn.Linear, nn.modules.conv._ConvNd))
-            apart[name] = "not called" if layer else graph.apart.get(name, f"of {part.__name__}")
+            apart[name] = NOT_CALLED if layer else graph.apart.get(name, f"of {part.__name__}")
     return Maps(found, without, apart)
 
 

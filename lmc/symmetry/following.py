@@ -56,9 +56,10 @@ class Following:
         assert self._trace is not None
         node: fx.Node | None = self._calls.last.get((point.module, point.call or 0))
         axes = None if node is None else self._trace.axes.get(node)
-        known = bool(axes) and isinstance(axes[0], Indices)
+        if node is None or not axes or not isinstance(axes[0], Indices):
+            return None
         shape = self._trace.shapes.get((point.module, point.call or 0, "output"))
-        return axes if known and node is not None and tuple(node.meta["val"].shape) == shape else None
+        return list(axes) if tuple(node.meta["val"].shape) == shape else None
 
 
 def _atoms(algebra: Algebra, axis: Indices) -> list[tuple[Atom, ...]]:
