@@ -2,7 +2,7 @@
 
 from lmc.costs.coherence import anisotropy, bound
 from lmc.costs.distance import Distance, class_distance, class_distances
-from lmc.costs.layer import CostedLayer, costed_layers, has_costs, mixed_layers, record_layers
+from lmc.costs.layer import CostedLayer, mixed_layers, record_layers
 from lmc.costs.mahalanobis import (
     Subspace,
     outside_range,
@@ -26,9 +26,7 @@ __all__ = [
     "bound",
     "class_distance",
     "class_distances",
-    "costed_layers",
     "fixed_norm",
-    "has_costs",
     "identifiable",
     "mixed_layers",
     "off_diagonal",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,24 +12,12 @@ from torch import Tensor, nn
 from lmc.costs.mahalanobis import Subspace, principal_subspace, realisation_cost, swap_cost
 from lmc.costs.ridge import ridge_cost
 from lmc.costs.swap import SwapCost
-from lmc.models.stack import Point, State
+from lmc.models.stack import State
 from lmc.recording import Moments, record
-from lmc.recording.moments import Source, has_patches
+from lmc.recording.maps import LinearMap
+from lmc.recording.moments import Source
 from lmc.symmetry import Group, Groups, permutation_groups
 from lmc.variants import Constraint
-
-
-def has_costs(network: nn.Module, layer: str) -> bool:
-    """Whether norm costs are defined for a module: linear layers, and convolutions of one group."""
-    part = network.get_submodule(layer)
-    if isinstance(part, nn.Conv2d):
-        return has_patches(part)
-    return isinstance(part, nn.Linear)
-
-
-def costed_layers(network: nn.Module) -> list[str]:
-    """The layers with norm costs, in order."""
-    return [name for name, _ in network.named_modules() if name and has_costs(network, name)]
 
 
 @dataclass(frozen=True)
@@ -37,6 +25,7 @@ class CostedLayer:
     """One layer of one run: effective weights (n, d), bias, D, f, and the moments of its inputs (d)."""
 
     name: str
+    rows: Source
     weight: Tensor
     bias: Tensor | None
     mask: Tensor | None
@@ -70,7 +59,7 @@ def record_layers(
     network: nn.Module,
     stacked: State,
     constraints: Sequence[Constraint],
-    layers: Sequence[str],
+    layers: Sequence[LinearMap],
     inputs: Tensor,
     ratio: float,
 ) -> dict[tuple[int, str], CostedLayer]:
@@ -81,21 +70,26 @@ def record_layers(
         constraints: one per run.
     """
     own = [(run, run) for run in range(len(constraints))]
-    points: dict[Source, list[tuple[int, int]]] = {Point(layer, "input"): own for layer in layers}
+    points: dict[Source, list[tuple[int, int]]] = {layer.rows: own for layer in layers}
     moments = record(network, stacked, inputs, points) if layers else {}
     return {
-        (run, layer): CostedLayer(
-            layer,
-            stacked[f"{layer}.weight"][run].flatten(1).cpu(),
-            stacked[f"{layer}.bias"][run].cpu() if f"{layer}.bias" in stacked else None,
-            constraint.mask(layer),
-            constraint.centre(layer),
-            moments[Point(layer, "input")].of(run),
+        (run, layer.name): CostedLayer(
+            layer.name,
+            layer.rows,
+            layer.matrix(stacked[layer.weight][run]).cpu(),
+            stacked[layer.bias][run].cpu() if layer.bias else None,
+            _part(layer, constraint.masks),
+            _part(layer, constraint.centres),
+            moments[layer.rows].of(run),
             ratio,
         )
         for layer in layers
         for run, constraint in enumerate(constraints)
     }
+
+
+def _part(layer: LinearMap, tensors: Mapping[str, Tensor]) -> Tensor | None:
+    return layer.matrix(tensors[layer.weight]) if layer.weight in tensors else None
 
 
 def is_mixed(constraint: Constraint, group: Group) -> bool:
@@ -110,7 +104,16 @@ def mixed_layers(constraint: Constraint, network: nn.Module, example: Tensor) ->
     return {layer for group in groups if is_mixed(constraint, group) for layer in group.layers}
 
 
-def owned_rows(group: Group, layer: str) -> Tensor | None:
+def owners(group: Group, maps: Mapping[str, LinearMap]) -> list[LinearMap]:
+    """The linear maps whose outputs a group's neurons are, in the group's order."""
+    order = {layer: place for place, layer in enumerate(group.layers)}
+    there = {(axis.tensor, axis.axis) for axis in group.axes if axis.within is None}
+    own = [each for each in maps.values() if (each.weight, each.axis) in there]
+    return sorted(own, key=lambda each: order.get(each.name, len(order)))
+
+
+def owned_rows(group: Group, layer: LinearMap) -> Tensor | None:
     """At which outputs of a layer the group's neurons lie, (copies, n); None where in their own order."""
-    places = [axis.places for axis in group.axes if axis.tensor == f"{layer}.weight" and axis.axis == 0]
+    own = (layer.weight, layer.axis)
+    places = [axis.places for axis in group.axes if (axis.tensor, axis.axis) == own]
     return None if places[0] is None else torch.tensor(places[0])

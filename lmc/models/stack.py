@@ -17,18 +17,23 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from lmc.models import replay
+
 State = dict[str, Tensor]
 
 
 class Point(NamedTuple):
     """What goes into or comes out of a module; of one that is called several times, which call.
 
-    None is the last where tensors are captured, and every call where they are replaced.
+    None is the last where tensors are captured, and every call where they are replaced. ``inside`` is a
+    tensor that a module computes and neither takes nor gives, by its ``node`` in the traced graph; such
+    tensors can be captured, not replaced.
     """
 
     module: str
-    side: Literal["input", "output"]
+    side: Literal["input", "output", "inside"]
     call: int | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,8 @@ def forward(
         module: the template; its own weights are not used.
         tensors: name to (K, *shape).
         inputs: (B, *shape) for all runs when ``shared``, else (K, B, *shape).
-        capture: points whose tensors to return.
+        capture: points whose tensors to return; those inside of modules are of the network with nothing
+            replaced.
         replace: a module's name, or a point, to the tensor (K, B, ...) that stands in for it; outputs are
             then not computed. A name, or a point without a call, stands for every call.
 
@@ -98,6 +104,11 @@ def forward(
         outputs (K, B, C), and captured tensors (K, B, ...).
     """
     points = tuple(capture)
+    inside = [point for point in points if point.side == "inside"]
+    if inside:
+        others = [point for point in points if point.side != "inside"]
+        outputs, seen = forward(module, tensors, inputs, shared=shared, capture=others, replace=replace)
+        return outputs, {**seen, **_replayed(module, tensors, inputs, shared, inside)}
 
     def call(
         own: Mapping[str, Tensor], x: Tensor, known: Mapping[str | Point, Tensor]
@@ -126,6 +137,19 @@ def forward(
         # Attention on a CPU has no rule for vmap: torch goes run by run, which is right, and warns.
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
         return vmap(call, in_dims=(0, None if shared else 0, 0))(dict(tensors), inputs, known)
+
+
+def _replayed(
+    module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, shared: bool, points: Sequence[Point]
+) -> dict[Point, Tensor]:
+    """Tensors (K, B, ...) inside of modules, from the graph, run by run."""
+    traced = replay.graph(module, inputs if shared else inputs[0])
+    names = {point.node for point in points}
+    runs = [
+        traced.run({name: tensor[run] for name, tensor in tensors.items()}, x, names)
+        for run, x in enumerate([inputs] * size(tensors) if shared else inputs)
+    ]
+    return {point: torch.stack([run[point.node] for run in runs]) for point in points}
 
 
 def portions(tensors: Mapping[str, Tensor]) -> Iterator[tuple[slice, State]]:

@@ -72,7 +72,7 @@ def calls(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> lis
         for name, part in module.named_modules():
             for handle in listen(name, part):
                 context.enter_context(handle)
-        forward(module, _alone(state), inputs)
+        forward(module, alone(state), inputs)
     return made
 
 
@@ -80,7 +80,8 @@ def _is_norm(part: nn.Module) -> bool:
     return type(part).__module__.startswith(("torch.nn.modules.normalization", "torch.nn.modules.batchnorm"))
 
 
-def _alone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def alone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A stack of one network."""
     return {name: tensor[None] for name, tensor in state.items()}
 
 
@@ -104,7 +105,7 @@ def decides(
     Args:
         inputs: (B, *input_shape), a few.
     """
-    tensors = _alone(state)
+    tensors = alone(state)
     noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0)).to(inputs.device)
     others = inputs + noise.to(inputs.dtype) if inputs.is_floating_point() else inputs.flip(0).roll(1, -1)
     with evaluating(module):
@@ -125,7 +126,8 @@ def cuts(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> list
     layers = [call for call in made if call.layer]
     found: list[Cut] = []
     pending: list[str] = []
-    for layer, until in zip(layers, [*(call.began for call in layers[1:]), made[-1].ended], strict=True):
+    ends = [*(call.began for call in layers[1:]), made[-1].ended][: len(layers)]
+    for layer, until in zip(layers, ends, strict=True):
         pending.append(layer.point.module)
         here = [call.point for call in made if layer.ended <= call.ended < until]
         point = _last_cut(module, state, inputs, here)
@@ -141,7 +143,7 @@ def _last_cut(
 ) -> Point | None:
     """The last of the points on which alone the outputs depend, and which are not the outputs."""
     with evaluating(module):
-        outputs, seen = forward(module, _alone(state), inputs, capture=points)
+        outputs, seen = forward(module, alone(state), inputs, capture=points)
     for point in reversed(points):
         same = seen[point].shape == outputs.shape and torch.equal(seen[point], outputs)
         if not same and decides(module, state, inputs, point):

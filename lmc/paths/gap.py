@@ -12,11 +12,13 @@ from torch.func import functional_call
 
 from lmc.models.modes import evaluating
 from lmc.models.stack import Point, State, chunk, forward, portions
-from lmc.paths.cuts import calls, captured, decides
+from lmc.paths.cuts import alone, calls, captured, decides
 from lmc.paths.first_layer import Between
 from lmc.paths.scene import Scene
 from lmc.recording import features
 from lmc.recording.evaluation import RowsOfStack
+from lmc.recording.moments import feature_axis
+from lmc.symmetry import Following
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,15 @@ class Segment:
     """A linear map and what stands between its output and what the next layer reads (phi).
 
     ``calls``: how often the layer is called; ``output`` and ``end`` are of the last call. Where ``end`` is
-    ``output``, phi is the identity.
+    ``output``, phi is the identity. ``axis``: of the neurons at ``end``, counted from the batch axis, 0; None
+    where they have none of their own.
     """
 
     layer: str
     calls: int
     output: Point
     end: Point
+    axis: int | None
 
     @property
     def inputs(self) -> list[Point]:
@@ -61,6 +65,16 @@ def segments(
         layers: names of linear and convolution layers.
     """
     made = calls(module, state, inputs)
+    following = Following(module, inputs)
+
+    def axis(layer: str, output: Point, end: Point) -> int | None:
+        seen = captured(module, alone(state), inputs[:2], [output, end])
+        before, after = seen[output][0].dim(), seen[end][0].dim()
+        own = feature_axis(module.get_submodule(layer), before)
+        moves = output != end and own is not None and max(before, after) > 2
+        found = following.axis(output, own, end) if moves and own is not None else own
+        return own if found is None and before == after else found if after > 2 else None
+
     found = []
     for layer in layers:
         own = [call for call in made if call.point.module == layer]
@@ -70,7 +84,8 @@ def segments(
         until = min((call.began for call in made if call.layer and call.began > last.ended), default=math.inf)
         between = [call.point for call in made if call.point.module and last.ended < call.ended < until]
         behind = (point for point in reversed(between) if decides(module, state, inputs, last.point, point))
-        found.append(Segment(layer, len(own), last.point, next(behind, last.point)))
+        end = next(behind, last.point)
+        found.append(Segment(layer, len(own), last.point, end, axis(layer, last.point, end)))
     return found
 
 
@@ -117,13 +132,13 @@ def gaps(scene: Scene, segments: Sequence[Segment], split: str) -> dict[str, Gap
             for rows, part in portions(points):
                 _, line = forward(module, part, x, capture=behind)
                 for segment, own in sums.items():
-                    own.line(rows, features(line[segment.end]), means[segment][rows])
+                    own.line(rows, features(line[segment.end], segment.axis), means[segment][rows])
             for rows, part in portions(averaged):
                 here = {point: value[rows] for point, value in known.items()}
                 _, phi = forward(module, part, x, capture=behind, replace=here)
                 for segment, own in sums.items():
                     if segment.end != segment.output:
-                        own.phi(rows, features(phi[segment.end]), means[segment][rows])
+                        own.phi(rows, features(phi[segment.end], segment.axis), means[segment][rows])
     return {segment.layer: own.finish() for segment, own in sums.items()}
 
 
@@ -155,7 +170,7 @@ class _Sums:
             x, y = seen[point]
             self.outputs = self.outputs + _products(_linear(part, a, x), _linear(part, b, y))
             self.crossing = self.crossing + _linear(part, a - b, x - y).double().square().sum()
-        after_a, after_b = (features(run[None])[0].double() for run in seen[segment.end])
+        after_a, after_b = (features(run[None], segment.axis)[0].double() for run in seen[segment.end])
         self.features = self.features + _products(after_a, after_b)
         self.count += len(after_a)
         return Between(after_a, after_b, self.alphas.tolist())

@@ -2,6 +2,19 @@
 
 from lmc.recording.batchnorm import reestimate
 from lmc.recording.evaluation import evaluate
+from lmc.recording.maps import LinearMap, Maps, linear_maps
 from lmc.recording.moments import Moments, MomentStream, features, patches, record, sample
 
-__all__ = ["MomentStream", "Moments", "evaluate", "features", "patches", "record", "reestimate", "sample"]
+__all__ = [
+    "LinearMap",
+    "Maps",
+    "MomentStream",
+    "Moments",
+    "evaluate",
+    "features",
+    "linear_maps",
+    "patches",
+    "record",
+    "reestimate",
+    "sample",
+]

@@ -18,7 +18,17 @@ from lmc.models.modes import evaluating
 from lmc.models.stack import Feature, Point, chunk, forward, portions
 
 RunPair = tuple[int, int]
-Source = Point | Feature
+Place = Point | Feature
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Several places whose samples count together: what a layer reads in each of its calls."""
+
+    parts: tuple[Place, ...]
+
+
+Source = Place | Pooled
 
 # Bytes of recorded features held at once. Measured: half of what evaluation takes stays in the cache.
 _BUDGET = 24 << 20
@@ -110,11 +120,11 @@ def record(
     Args:
         tensors: name to (K, *shape).
         inputs: (N, *input_shape), the same for every run.
-        points: a ``Feature``, or a ``Point`` read as ``features`` and ``patches`` do, with the pairs of runs
-            whose covariances to keep (``(k, k)`` for run k's own). Every position is a sample.
+        points: a ``Feature``, a ``Point`` read as ``read`` does, or several of them pooled, with the pairs of
+            runs whose covariances to keep (``(k, k)`` for run k's own). Every position is a sample.
     """
     streams = {source: MomentStream(pairs) for source, pairs in points.items()}
-    capture = list(dict.fromkeys(map(_point, points)))
+    capture = _captured(points)
     device = next(iter(tensors.values())).device
     with evaluating(module):
         parts = list(portions(tensors))
@@ -124,22 +134,47 @@ def record(
             batch = inputs[start : start + step].to(device)
             seen = [forward(module, part, batch, capture=capture)[1] for _, part in parts]
             for source, stream in streams.items():
-                stream.add([run for part in seen for run in read(module, source, part[_point(source)])])
+                for place in _places(source):
+                    stream.add([run for part in seen for run in read(module, place, part[_point(place)])])
     return {source: stream.finish() for source, stream in streams.items()}
 
 
-def _point(source: Source) -> Point:
-    return source.point if isinstance(source, Feature) else source
+def _places(source: Source) -> tuple[Place, ...]:
+    return source.parts if isinstance(source, Pooled) else (source,)
 
 
-def read(module: nn.Module, source: Source, captured: Tensor) -> Tensor:
+def _point(place: Place) -> Point:
+    return place.point if isinstance(place, Feature) else place
+
+
+def _captured(sources: Iterable[Source]) -> list[Point]:
+    return list(dict.fromkeys(_point(place) for source in sources for place in _places(source)))
+
+
+def read(module: nn.Module, place: Place, captured: Tensor) -> Tensor:
     """What a point's samples are, (K, B, n): the inputs of a convolution are its patches (THEORY 1)."""
-    if isinstance(source, Feature):
-        return source.read(captured)
-    part = module.get_submodule(source.module)
-    if source.side == "input" and isinstance(part, nn.Conv2d):
+    if isinstance(place, Feature):
+        return place.read(captured)
+    part = module.get_submodule(place.module)
+    if place.side == "input" and isinstance(part, nn.Conv2d):
         return patches(part, captured)
-    return features(captured)
+    return features(captured, feature_axis(part, captured.dim() - 1))
+
+
+def feature_axis(part: nn.Module, dims: int) -> int | None:
+    """The axis of the neurons in what a layer is given or gives, counted from the batch axis, 0.
+
+    The last one of linear layers and embeddings, whatever stands before it; 1 of convolutions. None of other
+    modules, which leave it where it was, or move it.
+
+    Args:
+        dims: axes of the tensor, the batch axis among them.
+    """
+    if dims < 2:
+        return None
+    if isinstance(part, (nn.Linear, nn.Bilinear, nn.Embedding)):
+        return dims - 1
+    return 1 if isinstance(part, nn.modules.conv._ConvNd) else None
 
 
 def has_patches(part: nn.Conv2d) -> bool:
@@ -160,29 +195,42 @@ def patches(part: nn.Conv2d, captured: Tensor) -> Tensor:
 
 
 def sample(
-    module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, point: Point, count: int, seed: int = 0
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    inputs: Tensor,
+    source: Source,
+    count: int,
+    seed: int = 0,
 ) -> Tensor:
-    """(K, count, n) rows at a point, drawn without replacement by a seed; fewer if there are fewer."""
+    """(K, count, n) rows at a source, drawn without replacement by a seed; fewer if there are fewer."""
     draw = torch.Generator().manual_seed(seed)
     chosen = inputs[torch.randperm(len(inputs), generator=draw)[:count]]
     with evaluating(module):
-        _, seen = forward(module, tensors, chosen.to(next(iter(tensors.values())).device), capture=[point])
-    rows = read(module, point, seen[point])
+        x = chosen.to(next(iter(tensors.values())).device)
+        _, seen = forward(module, tensors, x, capture=_captured([source]))
+    rows = torch.cat([read(module, place, seen[_point(place)]) for place in _places(source)], dim=1)
     return rows[:, torch.randperm(rows.shape[1], generator=draw)[:count]]
 
 
-def features(captured: Tensor) -> Tensor:
-    """(K, B, n) features: the positions of (K, B, C, H, W) and the tokens of (K, B, T, n) are samples."""
-    if captured.dim() == 5:
-        captured = captured.permute(0, 1, 3, 4, 2)
-    return captured.flatten(1, -2) if captured.dim() > 3 else captured
+def features(captured: Tensor, axis: int | None = None) -> Tensor:
+    """(K, samples, n) features of (K, B, ...): all other axes, such as positions and tokens, are samples.
+
+    Args:
+        axis: of the features, counted from the batch axis, 0. None guesses by the number of axes: channels
+            of (K, B, C, H, W), else the last.
+    """
+    if axis is None:
+        axis = 1 if captured.dim() == 5 else captured.dim() - 2
+    moved = captured if axis == captured.dim() - 2 else captured.movedim(axis + 1, -1)
+    return moved.flatten(1, -2) if moved.dim() > 3 else moved
 
 
 def _widths(module: nn.Module, tensors: Mapping[str, Tensor], one: Tensor, sources: Iterable[Source]) -> int:
     """Doubles that one sample of one run takes on its way."""
     first = {name: tensor[:1] for name, tensor in tensors.items()}
-    _, seen = forward(module, first, one, capture={_point(source) for source in sources})
+    _, seen = forward(module, first, one, capture=_captured(sources))
     # All that is captured is held in float32; one source at a time is read, and copied to float64.
     captured = sum(value.numel() for value in seen.values())
-    widest = max(math.prod(read(module, source, seen[_point(source)]).shape[1:]) for source in sources)
+    places = [place for source in sources for place in _places(source)]
+    widest = max(math.prod(read(module, place, seen[_point(place)]).shape[1:]) for place in places)
     return captured // 2 + 3 * widest // 2

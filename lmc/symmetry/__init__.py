@@ -1,12 +1,14 @@
 """Permutation symmetries of a network: found, applied, verified."""
 
 from lmc.symmetry.declared import permutation_groups
+from lmc.symmetry.following import Following
 from lmc.symmetry.groups import Axis, Fixed, Group, Groups, apply, compose, families, inverse, random
 from lmc.symmetry.verify import verify
 
 __all__ = [
     "Axis",
     "Fixed",
+    "Following",
     "Group",
     "Groups",
     "apply",

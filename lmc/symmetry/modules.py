@@ -26,6 +26,10 @@ class Calls:
         """The point before or after a call."""
         return Point(call[0], side, None if self.count[call[0]] == 1 else call[1])
 
+    def gives(self, call: Call, node: fx.Node) -> bool:
+        """Whether an operation's result is what a call gives: it is the call's last, and used behind it."""
+        return self.last[call] is node and any(call not in calls_of(user) for user in node.users)
+
     def innermost(self, node: fx.Node) -> Call | None:
         """The call whose code an operation is."""
         own = calls_of(node)
@@ -52,6 +56,18 @@ def module_calls(found: Trace) -> Calls:
     for path, _ in last:
         count[path] = count.get(path, 0) + 1
     return Calls(last, count)
+
+
+_FUNCTIONS = (
+    "relu relu6 gelu silu mish tanh sigmoid elu selu celu leaky_relu prelu softplus hardswish hardsigmoid "
+    "hardtanh log_sigmoid"
+)
+
+
+def is_activated(node: fx.Node) -> bool:
+    """Whether an operation is an activation, called as a function or by a module."""
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.name.partition("::")[2].rstrip("_") in _FUNCTIONS.split()
 
 
 def is_norm(module: nn.Module) -> bool:

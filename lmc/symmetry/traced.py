@@ -14,7 +14,17 @@ from torch import Tensor, fx, nn
 from lmc.models.stack import Feature, Point, aliases
 from lmc.symmetry.atoms import Atom, Indices, Run
 from lmc.symmetry.groups import Axis, Fixed, Group, Groups, Places
-from lmc.symmetry.modules import Call, Calls, Side, is_activation, is_norm, module_calls
+from lmc.symmetry.modules import (
+    Call,
+    Calls,
+    Side,
+    calls_of,
+    is_activated,
+    is_activation,
+    is_norm,
+    module_calls,
+)
+from lmc.symmetry.rules import is_elementwise
 from lmc.symmetry.tracing import Trace, trace
 
 
@@ -189,7 +199,8 @@ class _Builder:
 
     def _weight_module(self, node: fx.Node) -> str:
         weight = next(weight for own, weight, _ in self.trace.uses.owners if own is node)
-        return self.trace.names[weight].rpartition(".")[0]
+        name = self.trace.names[weight]
+        return name.rpartition(".")[0] or name
 
     def _axes(self, neurons: _Neurons) -> Iterator[Axis]:
         for (name, axis), runs in self.runs.items():
@@ -202,7 +213,10 @@ class _Builder:
                     yield Axis(name, axis, None, within)
 
     def _points(self, neurons: _Neurons) -> dict[str, tuple[Feature, ...]]:
-        """Where to record: linear and norm fall back on what comes before, activation on what is read."""
+        """Where to record: linear and norm fall back on what comes before, activation on what is read.
+
+        Where no module is given or gives the neurons, tensors inside of modules are recorded.
+        """
         made = self._unique((self.calls.innermost(node), node, "output") for node in self.owners(neurons))
         linear = self._features(made, neurons)
         norms = self._features(self._norms, neurons)
@@ -214,8 +228,48 @@ class _Builder:
                 if isinstance(source, fx.Node) and source in self.trace.axes
             ]
             active = self._features(self._unique(reads), neurons)
-        active = active or norms or linear
-        return {"linear": linear or active, "norm": norms or linear or active, "activation": active}
+        active = active or self._inside(neurons, is_activated) or norms or linear
+        active = active or self._inside(neurons, self._is_read) or self._inside(neurons)
+        linear = linear or self._inside(neurons)[:1] or active
+        return {"linear": linear, "norm": norms or linear, "activation": active}
+
+    def _inside(
+        self, neurons: _Neurons, wanted: Callable[[fx.Node], bool] = lambda _: True
+    ) -> tuple[Feature, ...]:
+        """Tensors of the graph that depend on the inputs, where the neurons lie on an axis of their own."""
+        return self._features(
+            {
+                node: Point(self._module(node), "inside", node=node.name)
+                for node in self.trace.nodes
+                if node not in self._constant and self._shows(node, neurons) and wanted(node)
+            },
+            neurons,
+        )
+
+    def _is_read(self, node: fx.Node) -> bool:
+        """Whether an operation contracts a tensor with others, as a matrix product does."""
+        return any(
+            user in self.trace.axes and len(user.all_input_nodes) > 1 and not is_elementwise(user.target)
+            for user in node.users
+        )
+
+    def _shows(self, node: fx.Node, neurons: _Neurons) -> bool:
+        axes = self.trace.axes[node]
+        if not axes or not isinstance(axes[0], Indices):
+            return False
+        there = {atom for axis in axes for run in self._runs(axis) for atom in run.atoms}
+        if any(atom.pieces is not None for atom in there):
+            return False
+        along = {atom for atom in there - {*neurons.atoms} if {*neurons.atoms} & self.algebra.parents(atom)}
+        return not along and any(self._has(node, axis, neurons) for axis in range(1, len(axes)))
+
+    @cached_property
+    def _constant(self) -> set[fx.Node]:
+        return {*self.trace.constant()}
+
+    def _module(self, node: fx.Node) -> str:
+        call = self.calls.innermost(node)
+        return call[0] if call else ""
 
     @cached_property
     def _norms(self) -> dict[fx.Node, Point]:
@@ -235,11 +289,15 @@ class _Builder:
     def _unique(self, found: Iterable[tuple[Call | None, fx.Node, Side]]) -> dict[fx.Node, Point]:
         points: dict[fx.Node, Point] = {}
         for call, node, side in found:
-            if call is None or (side == "output" and self.calls.last[call] is not node):
+            if call is None or not self._at(call, node, side):
                 continue
             if self.trace.shapes.get((*call, side)) == tuple(node.meta["val"].shape):
                 points.setdefault(node, self.calls.point(call, side))
         return points
+
+    def _at(self, call: Call, node: fx.Node, side: Side) -> bool:
+        """Whether a tensor is what a call is given, or gives; its shape is compared besides."""
+        return self.calls.gives(call, node) if side == "output" else call not in calls_of(node)
 
     def _features(self, points: Mapping[fx.Node, Point], neurons: _Neurons) -> tuple[Feature, ...]:
         found = []

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from lmc.core.errors import LmcError
+from lmc.models.modes import evaluating
 from lmc.models.stack import aliases
 from lmc.symmetry.algebra import Algebra
 from lmc.symmetry.atoms import Axes
@@ -96,20 +97,22 @@ def _shapes(model: nn.Module, example: Tensor) -> Shapes:
     calls: dict[str, int] = {}
 
     def listen(name: str) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        def hook(_: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> None:
             which = calls.get(name, 0)
             calls[name] = which + 1
-            given = args[0] if args else None
+            # With several tensors the shape alone would not tell which of them an operation reads.
+            tensors = [each for each in (*args, *keywords.values()) if isinstance(each, Tensor)]
+            given = tensors[0] if len(tensors) == 1 and args and args[0] is tensors[0] else None
             for side, value in (("input", given), ("output", output)):
                 if isinstance(value, Tensor):
                     found[name, which, side] = tuple(value.shape)
 
         return hook
 
-    with ExitStack() as context, torch.no_grad():
+    with ExitStack() as context, evaluating(model):
         for name, part in model.named_modules():
             if name:
-                context.enter_context(part.register_forward_hook(listen(name)))
+                context.enter_context(part.register_forward_hook(listen(name), with_kwargs=True))
         model(example)
     return found
 

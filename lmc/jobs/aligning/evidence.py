@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,14 +12,14 @@ from torch import Tensor, nn
 
 from lmc.core.errors import LmcError
 from lmc.core.seeds import generator
-from lmc.costs import CostedLayer, SwapCost, has_costs, record_layers
-from lmc.costs.layer import is_mixed, owned_rows
+from lmc.costs import CostedLayer, SwapCost, record_layers
+from lmc.costs.layer import is_mixed, owned_rows, owners
 from lmc.costs.swap import total
 from lmc.jobs.protocol.talk import Talk
 from lmc.matching import Needs
 from lmc.matching.similarity import SIMILARITIES, constant
 from lmc.models.stack import State
-from lmc.recording import Moments, record
+from lmc.recording import LinearMap, Maps, Moments, linear_maps, record
 from lmc.recording.moments import Source
 from lmc.symmetry import Group, Groups
 from lmc.variants import Constraint
@@ -81,18 +82,26 @@ class Measured:
     def _group(self, name: str) -> Group:
         return next(group for group in self.groups if group.name == name)
 
+    @cached_property
+    def maps(self) -> Maps:
+        """The linear maps of the network."""
+        return linear_maps(self.network, self.inputs)
+
     def layers(self, ratio: float) -> dict[tuple[int, str], CostedLayer]:
         """Every layer with norm costs of every run; recorded once, when costs are first asked for."""
         if not self._layers:
-            there = dict.fromkeys(layer for group in self.groups for layer in group.layers)
-            names = [layer for layer in there if has_costs(self.network, layer)]
+            there = dict.fromkeys(layer.name for group in self.groups for layer in self._owners(group))
+            maps = [self.maps.found[name] for name in there]
             self._layers[ratio] = record_layers(
-                self.network, self.stacked, self.constraints, names, self.inputs, ratio
+                self.network, self.stacked, self.constraints, maps, self.inputs, ratio
             )
         if ratio not in self._layers:
             recorded = next(iter(self._layers.values()))
             self._layers[ratio] = {place: replace(layer, ratio=ratio) for place, layer in recorded.items()}
         return self._layers[ratio]
+
+    def _owners(self, group: Group) -> list[LinearMap]:
+        return owners(group, self.maps.found)
 
     def costs(self, needs: Needs) -> GroupCosts:
         """Swap costs by group, one per run; None where undefined (THEORY 1: FiGLU layers)."""
@@ -106,24 +115,36 @@ class Measured:
     def _group_costs(
         self, group: Group, layers: dict[tuple[int, str], CostedLayer], needs: Needs
     ) -> list[SwapCost] | None:
-        costed = [layer for layer in group.layers if has_costs(self.network, layer)]
-        others = [layer for layer in group.layers if layer not in costed]
-        if any(is_mixed(own, group) or any(map(own.holds, others)) for own in self.constraints):
+        if any(is_mixed(own, group) for own in self.constraints):
+            return None
+        costed = self._owners(group)
+        without = self._constrained(group) - {layer.weight for layer in costed}
+        if without:
+            self.talk.warn(
+                f"{group.name}: no norm costs, as those of {', '.join(sorted(without))} are unknown"
+            )
             return None
         costs = []
         for run, reference in enumerate(self.references):
             try:
-                parts = [_of_group(layers[run, layer], group, needs) for layer in costed]
+                parts = [_of_group(layers[run, layer.name], group, layer, needs) for layer in costed]
                 costs.append(total(group.size, parts))
             except LmcError as error:
                 self.talk.warn(f"{reference}, {group.name}: no norm costs, {error}")
                 return None
         return costs
 
+    def _constrained(self, group: Group) -> set[str]:
+        """Weights with D or f whose rows are the group's neurons."""
+        held = {name for own in self.constraints for name in (*own.masks, *own.centres)}
+        rows = {layer.weight: layer.axis for layer in self.maps.found.values()}
+        there = [axis for axis in group.axes if axis.tensor in held and axis.within is None]
+        return {axis.tensor for axis in there if axis.axis == rows.get(axis.tensor, 0)}
 
-def _of_group(layer: CostedLayer, group: Group, needs: Needs) -> SwapCost:
+
+def _of_group(layer: CostedLayer, group: Group, own: LinearMap, needs: Needs) -> SwapCost:
     whole = layer.swap_cost(needs.estimate, needs.beta)
-    rows = owned_rows(group, layer.name)
+    rows = owned_rows(group, own)
     return whole if rows is None else whole.at(rows)
 
 

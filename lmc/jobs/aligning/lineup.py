@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,7 @@ from lmc.matching import Evidence, Matching, Needs
 from lmc.models.stack import State, stack_states
 from lmc.store import matchings
 from lmc.store.matchings import StoredMatching
-from lmc.symmetry import Groups
+from lmc.symmetry import Group, Groups
 
 
 @dataclass
@@ -80,12 +80,23 @@ class Lineup:
         return groups
 
     @cached_property
+    def compared(self) -> Groups:
+        """The groups that can be matched: of every family, all neurons are seen somewhere on the data."""
+        seen = [family for family in symmetry.families(self.groups) if all(map(_is_recorded, family))]
+        names = {group.name for family in seen for group in family}
+        left = [group for group in self.groups if group.name not in names]
+        if left:
+            listed = ", ".join(f"{group.name} ({group.size})" for group in left)
+            self.talk.warn(f"left as they are, as no data pass through these neurons: {listed}")
+        return Groups(tuple(group for group in self.groups if group.name in names), self.groups.fixed)
+
+    @cached_property
     def measured(self) -> Measured:
         """Similarities and norm costs, each recorded once for whoever asks."""
         self.network.to(self.device)
         return Measured(
             self.network,
-            self.groups,
+            self.compared,
             self.stacked,
             [opened.constraint for opened in self.runs],
             [opened.run.reference for opened in self.runs],
@@ -105,7 +116,7 @@ class Lineup:
             }
 
         return Evidence(
-            self.groups,
+            self.compared,
             [self.states[index] for index in indices],
             lambda a, b, name: measured.similarity(indices[a], indices[b], name, needs),
             costs,  # type: ignore[arg-type]
@@ -116,12 +127,17 @@ class Lineup:
         chosen = list(range(len(self.runs)) if indices is None else indices)
         digest = self._digest(matcher, chosen)
         if digest not in self.made:
-            found = self._stored(matcher, digest) or matcher(self.evidence(chosen, matcher.needs))
+            found = self._stored(matcher, digest) or self._made(matcher, chosen)
             self.made[digest] = found
             facts = {"objective": found.objective, "sweeps": float(found.sweeps), "seconds": found.seconds}
             references = [self.runs[index].run.reference for index in chosen]
             self.to_store.append(StoredMatching(digest, references, found.permutations, facts))
         return self.made[digest]
+
+    def _made(self, matcher: Matcher, chosen: Sequence[int]) -> Matching:
+        found = matcher(self.evidence(chosen, matcher.needs))
+        still = self.groups.identity()
+        return replace(found, permutations=[{**still, **own} for own in found.permutations])
 
     def _stored(self, matcher: Matcher, digest: str) -> Matching | None:
         """A matching of equal digest; never one by a user's own code, whose changes no digest shows."""
@@ -146,6 +162,10 @@ class Lineup:
             "groups": [[group.name, group.size, group.blocks] for group in self.groups],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _is_recorded(group: Group) -> bool:
+    return all(group.points.values()) and bool(group.points)
 
 
 def line_up(job: Job) -> list[Lineup]:

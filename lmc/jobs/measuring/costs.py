@@ -32,7 +32,6 @@ from lmc.jobs.measuring.pairwise import Tables
 from lmc.jobs.protocol.commands.measuring import Cost
 from lmc.jobs.protocol.machine import free_memory
 from lmc.jobs.protocol.talk import Talk
-from lmc.models.stack import Point
 from lmc.recording import sample
 from lmc.symmetry import permutation_groups
 
@@ -165,10 +164,10 @@ class _LayerCosts:
         groups = permutation_groups(network, inputs[:2].to(next(network.parameters()).device))
         activation = activation_after(network, groups, self.layer.name)
         if activation is None:
+            self.talk.say(f"{self.layer.name}: no activation module follows; its costs are of the linear map")
             return self.layer.moments, None, None
         tensors = {name: tensor.detach()[None] for name, tensor in network.state_dict().items()}
-        point = Point(self.layer.name, "input")
-        rows = sample(network, tensors, inputs, point, self.settings.samples)[0].cpu()
+        rows = sample(network, tensors, inputs, self.layer.rows, self.settings.samples)[0].cpu()
         return rows, activation, fixed_norm(network, groups, self.layer, rows, self.chosen)
 
     def _cost_table(self, about: Means, cost: RidgeCost) -> pd.DataFrame:

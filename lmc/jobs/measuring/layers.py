@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lmc.core.errors import LmcError
 from lmc.core.names import matching
-from lmc.costs import CostedLayer, costed_layers, record_layers
+from lmc.costs import CostedLayer, record_layers
 from lmc.data import Dataset
 from lmc.jobs.opening.job import Job
 from lmc.jobs.opening.runs import Opened
+from lmc.recording import LinearMap, Maps, linear_maps
+from lmc.recording.maps import NOT_CALLED, listed
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,28 @@ def layer_row(opened: Opened, layer: CostedLayer, **further: float) -> dict[str,
     }
 
 
+def chosen_maps(
+    network: nn.Module, inputs: Tensor, wanted: str | Sequence[str]
+) -> tuple[list[LinearMap], str]:
+    """The linear maps of a network whose names match, and a line on weights of which none are measured.
+
+    Raises:
+        SettingError: a pattern matches no layer.
+        LmcError: the network has no linear map whose inputs can be recorded.
+    """
+    maps = linear_maps(network, inputs)
+    others = unmeasured(maps)
+    if not maps.found:
+        raise LmcError(f"{type(network).__name__}: no linear map to measure", others or "it has no weights")
+    return [maps.found[name] for name in matching(wanted, list(maps.found), "layer")], others
+
+
+def unmeasured(maps: Maps) -> str:
+    """One line on the weights whose inputs cannot be recorded; empty where there are none."""
+    others = {**maps.without, **{name: why for name, why in maps.apart.items() if why == NOT_CALLED}}
+    return f"not measured: {listed(others)}" if others else ""
+
+
 def recorded(job: Job, all_epochs: bool = False) -> Iterator[Recorded]:
     """Every run of a job with its chosen layers.
 
@@ -53,14 +77,17 @@ def recorded(job: Job, all_epochs: bool = False) -> Iterator[Recorded]:
     found = job.runs
     if all_epochs:
         found = [Opened(each.run, epoch, each.trust) for each in found for epoch in each.run.epochs()]
-    ready = []
+    ready, said = [], list[str]()
     for opened in found:
         dataset = opened.data(job.settings.data)
         network = opened.network(dataset)
-        names = matching(job.settings.layers, costed_layers(network), "layer")
-        ready.append((opened, dataset, network, names))
+        chosen, others = chosen_maps(network, dataset.train.inputs, job.settings.layers)
+        if others and others not in said:
+            said.append(others)
+            job.talk.say(others)
+        ready.append((opened, dataset, network, chosen))
     with job.talk.progress("recording", len(ready)) as bar:
-        for opened, dataset, network, names in ready:
+        for opened, dataset, network, chosen in ready:
             state = opened.state(network)
             network.load_state_dict(state)
             stacked = {name: tensor[None].to(job.device) for name, tensor in state.items()}
@@ -68,9 +95,10 @@ def recorded(job: Job, all_epochs: bool = False) -> Iterator[Recorded]:
                 network.to(job.device),
                 stacked,
                 [opened.constraint],
-                names,
+                chosen,
                 dataset.train.inputs,
                 job.settings.ratio,
             )
-            yield Recorded(opened, network, dataset, {name: layers[0, name] for name in names}, job.device)
+            own = {layer.name: layers[0, layer.name] for layer in chosen}
+            yield Recorded(opened, network, dataset, own, job.device)
             bar.advance()

@@ -33,7 +33,7 @@ def match_tables(lineup: Lineup, matcher: Matcher) -> dict[str, pd.DataFrame]:
     neurons: list[dict[str, Any]] = []
     for a, b in lineup.pairs:
         moves = lineup.matching(matcher, [a, b]).between(0, 1)
-        for group in lineup.groups:
+        for group in lineup.compared:
             found = _Compared(lineup, matcher, a, b, group, moves[group.name])
             layers.append(found.match_row())
             neurons += found.neuron_rows()
@@ -57,7 +57,7 @@ class _Compared:
             **pair_columns(lineup.runs[a], lineup.runs[b]),
             "match": matcher.label,
             "group": group.name,
-            "layer": group.layers[0],
+            "layer": (group.layers or (group.name,))[0],
         }
         measured, needs = lineup.measured, matcher.needs
         self.similarity = measured.similarity(a, b, group.name, needs)

@@ -10,19 +10,18 @@ import torch
 from torch import Tensor
 
 from lmc.core.errors import LmcError
-from lmc.core.names import matching
 from lmc.core.schema import frame
 from lmc.core.seeds import generator
 from lmc.costs import (
     CostedLayer,
     admissible,
     class_distance,
-    costed_layers,
     identifiable,
     off_diagonal,
     record_layers,
 )
 from lmc.jobs.measuring.anisotropies import slot_anisotropy
+from lmc.jobs.measuring.layers import chosen_maps
 from lmc.jobs.opening.folders import store_of
 from lmc.jobs.planning.identity import stem
 from lmc.jobs.planning.plan import Plan
@@ -48,13 +47,15 @@ def predict(plan: Plan, settings: Predict, talk: Talk) -> pd.DataFrame:
     """
     device = use_device(settings.device, settings.threads)
     network = plan.build(plan.seeds[0]).eval().to(device)
-    names = matching(settings.layers, costed_layers(network), "layer")
+    chosen, others = chosen_maps(network, plan.dataset.train.inputs, settings.layers)
+    if others:
+        talk.say(others)
     stacked = stack_states([plan.initial_state(seed) for seed in plan.seeds])
     stacked = {name: tensor.to(device) for name, tensor in stacked.items()}
     constraints = [plan.constraint] * len(plan.seeds)
-    found = record_layers(network, stacked, constraints, names, plan.dataset.train.inputs, settings.ratio)
+    found = record_layers(network, stacked, constraints, chosen, plan.dataset.train.inputs, settings.ratio)
     rows = []
-    for name in names:
+    for name in (layer.name for layer in chosen):
         try:
             drawn = [_measure(found[run, name], settings) for run in range(len(plan.seeds))]
         except LmcError as error:

@@ -11,7 +11,6 @@ from lmc import paths
 from lmc.core.errors import LmcError, SettingError
 from lmc.core.names import matching
 from lmc.core.schema import frame
-from lmc.costs import costed_layers
 from lmc.data import Dataset
 from lmc.figures import representation as figure
 from lmc.jobs.aligning.lineup import Lineup
@@ -21,6 +20,7 @@ from lmc.jobs.measuring.pairwise import Tables, alpha_list
 from lmc.models.stack import Point, state_of
 from lmc.paths.cuts import OUTPUTS, decides
 from lmc.paths.scene import Evaluated
+from lmc.recording import linear_maps
 from lmc.summaries import Summary
 from lmc.summaries.representations import ENSEMBLE, LINE, representations
 
@@ -104,6 +104,10 @@ def chosen_cuts(network: nn.Module, dataset: Dataset, wanted: str | Sequence[str
     """
     examples = dataset.train.inputs[:_EXAMPLES]
     there = paths.cuts(network, state_of(network), examples)
+    shown = [layer.name for layer in linear_maps(network, examples).found.values() if layer.module]
+    if not there and not shown:
+        called = "no layer of the network is a module that is called"
+        raise SettingError(f"kind=representation: {called}", "kind=line")
     names = [cut.layer for cut in there]
     until = {layer: cut.layer for cut in there for layer in cut.layers}
 
@@ -115,7 +119,7 @@ def chosen_cuts(network: nn.Module, dataset: Dataset, wanted: str | Sequence[str
     def fault(pattern: str) -> LmcError | None:
         if pattern == "*":
             return None
-        reasons = "; ".join(map(why, matching(pattern, costed_layers(network), "layer")))
+        reasons = "; ".join(map(why, matching(pattern, shown, "layer")))
         choices = ", ".join(names) or "none but the outputs"
         return SettingError(f"layers={pattern}: cannot be cut: {reasons}", f"there are: {choices}")
 
