@@ -2,6 +2,7 @@
 
 from lmc.symmetry.declared import permutation_groups
 from lmc.symmetry.groups import Axis, Fixed, Group, Groups, apply, compose, families, inverse, random
+from lmc.symmetry.proof import Proof
 from lmc.symmetry.verify import verify
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Fixed",
     "Group",
     "Groups",
+    "Proof",
     "apply",
     "compose",
     "families",
