@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -36,6 +37,10 @@ class Proof:
         """Whether leaving an axis out changed the outputs."""
         return self.controls.get(axis, 0.0) >= CLEAR * self.tolerance
 
+    def proves(self, axis: Axis) -> bool:
+        """Whether the trial would have failed without this axis; a single neuron needs no proof."""
+        return self.doubt is None and (not self.controls or self.seen(axis))
+
     @property
     def unseen(self) -> tuple[Axis, ...]:
         """Axes that can be left out without a change: of them nothing was shown."""
@@ -44,12 +49,16 @@ class Proof:
     @property
     def doubt(self) -> str | None:
         """Why nothing was proved; None where the group was."""
-        limit = f"{CLEAR * self.tolerance:.1g} of them are needed to tell"
-        if not self.spread >= CLEAR * self.tolerance:
-            return f"outputs of different inputs differ by {self.spread:.1g} of them only; {limit}"
+        if not self.controls:
+            return None  # one neuron, and nothing to permute
+        if math.isnan(self.tolerance):
+            return "the outputs are zero or not finite"
+        limit = f"less than {CLEAR * self.tolerance:.1g}, {CLEAR:g} times the network's own noise"
+        if self.spread < CLEAR * self.tolerance:
+            return f"outputs of different inputs differ by {self.spread:.1g} of the largest, {limit}"
         if not any(map(self.seen, self.controls)):
-            most = max(self.controls.values(), default=0.0)
-            return f"outputs change by {most:.1g} of them only when a tensor is left out; {limit}"
+            most = max(self.controls.values())
+            return f"with one tensor left out, outputs change by {most:.1g} of the largest, {limit}"
         if self.blind:
-            return f"at {self.blind[0]} the neurons cannot be told apart"
+            return f"at {self.blind[0]} its neurons are alike"
         return None

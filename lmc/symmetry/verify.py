@@ -153,8 +153,10 @@ class _Proving:
                 yield f"{point.module}'s {point.side}"
 
     def _controls(self, family: Sequence[Group], group: Group, thorough: bool) -> dict[Axis, float]:
-        """The change when an axis is left out, most telling axes first."""
+        """The change when an axis is left out, most telling axes first; none of a single neuron."""
         found: dict[Axis, float] = {}
+        if not _moving(group):
+            return found
         axes = sorted(group.axes, key=lambda axis: self.trial.state[axis.tensor].dim() < 2)
         for axis in axes if not thorough else group.axes:
             change = self._without(family, group, axis, _FEW)
@@ -183,8 +185,12 @@ def _largest(difference: Tensor) -> float:
     return math.inf if difference.isnan().any() else float(difference.abs().max())
 
 
+def _moving(group: Group) -> bool:
+    return group.blocks > 1 or (group.inner and group.block > 1)
+
+
 def _check_moves(family: Sequence[Group], before: State, after: State) -> None:
-    moving = [group for group in family if group.blocks > 1 or (group.inner and group.block > 1)]
+    moving = [*filter(_moving, family)]
     tensors = {axis.tensor for group in moving for axis in group.axes}
     if moving and all(torch.equal(after[name], before[name]) for name in tensors):
         names = " and ".join(group.name for group in family)
