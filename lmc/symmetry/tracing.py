@@ -7,7 +7,6 @@ is reported.
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import traceback
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from lmc.core.errors import LmcError
+from lmc.models.duplicate import duplicate
 from lmc.models.stack import aliases
 from lmc.symmetry.atoms import Algebra, Axes
 from lmc.symmetry.layer_rules import LAYERS
@@ -71,7 +71,7 @@ def exported(model: nn.Module, example_input: Tensor) -> tuple[torch.export.Expo
     Raises:
         LmcError: the model cannot be run on the input, or its code cannot be traced; what to do.
     """
-    copied = copy.deepcopy(model).cpu().float().eval()
+    copied = duplicate(model).cpu().float().eval()
     example = example_input.detach().cpu()
     example = example.float() if example.is_floating_point() else example
     try:

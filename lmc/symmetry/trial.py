@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from lmc.core.errors import LmcError
 from lmc.core.seeds import generator
-from lmc.models.stack import Point, State, aliases, batch_norms, forward, state_of
+from lmc.models.stack import Point, State, aliases, batch_norms, listening, state_of
 from lmc.symmetry.precision import Wide, converted
 
 SAMPLES = 8
@@ -43,24 +44,23 @@ class Trial:
     @property
     def dtype(self) -> torch.dtype:
         """What it computes in."""
-        return torch.float64 if self.inputs.dtype in (torch.float64, torch.complex128) else self._of_weights
-
-    @property
-    def _of_weights(self) -> torch.dtype:
         return next((each.dtype for each in self.state.values() if each.is_floating_point()), torch.float64)
 
     def run(self, state: State, samples: int | None = None, *, points: bool = True) -> Seen:
-        """Outputs, and what is captured at the points, for some weights and the first samples."""
-        tensors = {name: tensor[None] for name, tensor in state.items()}
-        capture = self.points if points else ()
-        parts = []
+        """Outputs, and what is captured at the points, for some weights and the first samples.
+
+        Random numbers are not seeded: their effect on the outputs is part of the network's noise.
+        """
+        outputs, captured = [], []
         with ExitStack() as context, torch.no_grad():
             if self.dtype == torch.float64:
                 context.enter_context(Wide())
+            seen = context.enter_context(listening(self.model, self.points if points else ()))
             for batch in self.inputs[:samples].split(self.step):
-                parts.append(forward(self.model, tensors, batch, capture=capture))
-        seen = {point: torch.cat([own[point] for _, own in parts], dim=1) for point in parts[0][1]}
-        return torch.cat([outputs for outputs, _ in parts], dim=1)[0], seen
+                outputs.append(functional_call(self.model, state, (batch.clone(),), tie_weights=False))
+                captured.append(dict(seen))
+        found = {point: torch.cat([part[point] for part in captured])[None] for point in captured[0]}
+        return torch.cat(outputs), found
 
     def rounded(self) -> State:
         """The weights, each changed by about one unit of its last place."""
