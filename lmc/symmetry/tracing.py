@@ -23,11 +23,12 @@ from lmc.core.errors import LmcError
 from lmc.models.duplicate import duplicate
 from lmc.models.stack import aliases
 from lmc.symmetry.atoms import Algebra, Axes
+from lmc.symmetry.computed_rules import COMPUTED
 from lmc.symmetry.layer_rules import LAYERS
 from lmc.symmetry.rules import VALUES, Operation, Uses, elementwise, is_elementwise, unknown
 from lmc.symmetry.view_rules import VIEWS
 
-RULES = {**VALUES, **VIEWS, **LAYERS}
+RULES = {**VALUES, **VIEWS, **LAYERS, **COMPUTED}
 
 Shapes = dict[tuple[str, int, str], tuple[int, ...]]
 
