@@ -22,11 +22,11 @@ def run(settings: Symmetry, talk: Talk) -> Outcome:
     parts: dict[str, list[pd.DataFrame]] = {"symmetry": [], "fixed": []}
     shown: list[Summary] = []
     for name, network, example in networks(settings):
-        groups = symmetry.permutation_groups(network, example)
-        symmetry.verify(network, groups, example)
-        for kind, table in symmetry_tables(name, groups).items():
+        groups = symmetry.permutation_groups(network, example[:2])
+        proofs = symmetry.verify(network, groups, example, thorough=True)
+        for kind, table in symmetry_tables(name, groups, proofs).items():
             parts[kind].append(table)
-        shown += symmetries(name, groups)
+        shown += symmetries(name, groups, proofs)
     tables = {kind: concatenate(kind, found) for kind, found in parts.items()}
     references = tuple(tables["symmetry"]["group"])
     return Outcome(main="symmetry", tables=tables, references=references, summaries=tuple(shown))

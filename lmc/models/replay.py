@@ -7,7 +7,6 @@ they are the same for every batch size and type.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind
 from torch.utils._python_dispatch import _disable_current_modes
 
+from lmc.models.duplicate import duplicate
 from lmc.models.modes import evaluating
 
 _STORED = (InputKind.PARAMETER, InputKind.BUFFER)
@@ -100,7 +100,7 @@ def graph(module: nn.Module, inputs: Tensor) -> Graph:
         with _disable_current_modes(), warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")  # of attributes that recurrent layers set while they are traced
             example = inputs.float() if inputs.is_floating_point() else inputs.clone()
-            with evaluating(copied := copy.deepcopy(module).float(), gradients=True):
+            with evaluating(copied := duplicate(module).float(), gradients=True):
                 program = torch.export.export(copied, (example,), strict=False)
         known[key] = Graph(
             program,

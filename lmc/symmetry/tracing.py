@@ -7,7 +7,6 @@ is reported.
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import traceback
@@ -21,15 +20,17 @@ import torch
 from torch import Tensor, fx, nn
 
 from lmc.core.errors import LmcError
+from lmc.models.duplicate import duplicate
 from lmc.models.modes import evaluating
 from lmc.models.stack import aliases
 from lmc.symmetry.algebra import Algebra
 from lmc.symmetry.atoms import Axes
+from lmc.symmetry.computed_rules import COMPUTED
 from lmc.symmetry.layer_rules import LAYERS
 from lmc.symmetry.rules import VALUES, Operation, Uses, elementwise, is_elementwise, unknown
 from lmc.symmetry.view_rules import VIEWS
 
-RULES = {**VALUES, **VIEWS, **LAYERS}
+RULES = {**VALUES, **VIEWS, **LAYERS, **COMPUTED}
 
 Shapes = dict[tuple[str, int, str], tuple[int, ...]]
 
@@ -73,7 +74,7 @@ def exported(model: nn.Module, example_input: Tensor) -> tuple[torch.export.Expo
     Raises:
         LmcError: the model cannot be run on the input, or its code cannot be traced; what to do.
     """
-    copied = copy.deepcopy(model).cpu().float().eval()
+    copied = duplicate(model).cpu().float().eval()
     example = example_input.detach().cpu()
     example = example.float() if example.is_floating_point() else example
     try:

@@ -129,6 +129,11 @@ SYMMETRY = Table(
         TENSOR.here("tensor that the neurons lie in"),
         AXIS.here("axis of the tensor that the neurons lie on"),
         count("copies", "how often every neuron lies on the axis"),
+        flag("proved", "whether the group is proved, by a trial that fails with this axis left out", "value"),
+        number("control", "change of the outputs, over the largest, with this axis left out"),
+        number("change", "change of the outputs, over the largest, when the group is permuted alone"),
+        number("tolerance", "change up to which outputs count as equal, from the network's own rounding"),
+        text("precision", "float type in which outputs were compared"),
     ),
 )
 FIXED = Table(

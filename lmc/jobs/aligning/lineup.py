@@ -71,12 +71,16 @@ class Lineup:
 
     @cached_property
     def groups(self) -> Groups:
-        """What may permute, proved on this network before anything is permuted."""
+        """What may permute, proved on this network before anything is permuted; doubts are said."""
         if self.given is not None:
             return self.given
-        example = self.dataset.train.inputs[:4]
-        groups = symmetry.permutation_groups(self.network, example)
-        symmetry.verify(self.network, groups, example)
+        inputs = self.dataset.train.inputs
+        groups = symmetry.permutation_groups(self.network, inputs[:4])
+        proofs = symmetry.verify(self.network, groups, inputs[: symmetry.SAMPLES])
+        doubts = {name: proof.doubt for name, proof in proofs.items() if proof.doubt}
+        for doubt in dict.fromkeys(doubts.values()):
+            names = ", ".join(name for name, own in doubts.items() if own == doubt)
+            self.talk.warn(f"that {names} may permute is not proved: {doubt}")
         return groups
 
     @cached_property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +16,7 @@ from lmc.jobs.opening.data import load_data
 from lmc.jobs.opening.runs import open_runs
 from lmc.jobs.protocol import choices
 from lmc.jobs.protocol.commands.measuring import Symmetry
-from lmc.symmetry import Groups
+from lmc.symmetry import SAMPLES, Groups, Proof
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def _stored(settings: Symmetry) -> Iterator[Named]:
             if name not in seen:
                 seen.add(name)
                 dataset = opened.data({})
-                yield name, opened.network(dataset), dataset.train.inputs[:2]
+                yield name, opened.network(dataset), dataset.train.inputs[:SAMPLES]
     if not seen:
         raise RunReferenceError(f"{' '.join(settings.references)}: no run")
 
@@ -46,16 +47,16 @@ def _built(settings: Symmetry) -> Named:
     bound = choices.bind("model", settings.model)
     if settings.input_shape is None:
         dataset = load_data({"name": settings.data["name"], **choices.bind("data", settings.data)})
-        given, example = dataset.given, dataset.train.inputs[:2]
+        given, example = dataset.given, dataset.train.inputs[:SAMPLES]
     else:
         given = {"input_shape": tuple(settings.input_shape), "outputs": settings.classes, "graph": None}
-        example = torch.randn(2, *settings.input_shape, generator=torch.Generator().manual_seed(0))
+        example = torch.randn(SAMPLES, *settings.input_shape, generator=torch.Generator().manual_seed(0))
     name = settings.model["name"]
     return name, models.build(name, bound, given, 0).eval(), example
 
 
-def symmetry_tables(model: str, groups: Groups) -> dict[str, pd.DataFrame]:
-    """The tables ``symmetry`` and ``fixed`` of a model."""
+def symmetry_tables(model: str, groups: Groups, proofs: Mapping[str, Proof]) -> dict[str, pd.DataFrame]:
+    """The tables ``symmetry`` and ``fixed`` of a model, with what was shown of every axis."""
     rows = [
         {
             "model": model,
@@ -67,6 +68,11 @@ def symmetry_tables(model: str, groups: Groups) -> dict[str, pd.DataFrame]:
             "tensor": axis.tensor,
             "axis": axis.axis,
             "copies": 1 if axis.places is None else len(axis.places),
+            "proved": proofs[group.name].proves(axis),
+            "control": proofs[group.name].controls.get(axis, math.nan),
+            "change": proofs[group.name].change,
+            "tolerance": proofs[group.name].tolerance,
+            "precision": proofs[group.name].precision,
         }
         for group in groups
         for axis in group.axes
