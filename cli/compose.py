@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +63,9 @@ def compose(
     from omegaconf.errors import OmegaConfBaseException
 
     groups = hydra.config_loader.list_groups("")
-    several = [each for each in overrides if each.key_or_group in groups and isinstance(each.value(), list)]
-    overrides = [each for each in overrides if each not in several]
-    faults = [*faults, *(_one_choice(each) for each in several)]
+    wrong = [each for each in overrides if each.key_or_group in groups and _names_none(each)]
+    overrides = [each for each in overrides if each not in wrong]
+    faults = [*faults, *map(_one_choice, wrong)]
     mode = RunMode.MULTIRUN if sweep else RunMode.RUN
     kept, aside = list(overrides), []
     while True:
@@ -86,11 +86,46 @@ def compose(
     return config
 
 
+def picked(hydra: Hydra, overrides: Iterable[Override]) -> list[Override]:
+    """The overrides with ``glob(s*)`` as the choices of the group that it matches.
+
+    Raises:
+        SettingError: it matches none, or the key is no group.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Glob
+
+    overrides, made = list(overrides), []
+    searched = [str(each.input_line) for each in overrides if each.key_or_group == "hydra.searchpath"]
+    for override in overrides:
+        glob = override._value
+        if not isinstance(glob, Glob):
+            made.append(override)
+            continue
+        there = hydra.config_loader.get_group_options(override.key_or_group, overrides=searched)
+        names = complaints.shown_choices(glob.filter(there))
+        if not names:
+            listed = ", ".join(complaints.shown_choices(there))
+            hint = f"choose from {listed}" if there else f"{override.key_or_group} has no choices by name"
+            raise SettingError(f"{override.input_line}: matches no choice", hint)
+        text = f"{override.get_key_element()}={','.join(names)}"
+        made.append(OverridesParser.create().parse_override(text))
+    return made
+
+
+def _names_none(override: Override) -> bool:
+    """Whether what is given for a group cannot be the name of a choice."""
+    return not override.is_sweep_override() and isinstance(override.value(), list | dict | float | None)
+
+
 def _one_choice(override: Override) -> LmcError:
-    """Hydra would lay several choices over one another, and the last one would hide the others."""
-    key, names = override.key_or_group, ",".join(map(str, override.value()))  # type: ignore[arg-type]
+    """Hydra would lay several choices over one another, or take none, and hide the others."""
+    key, value = override.key_or_group, override.value()
+    if isinstance(value, list) and value:
+        hint = f"-m {key}={','.join(map(str, value))} makes a job of each"
+        return SettingError(f"{override.input_line}: one choice is needed", hint)
     return SettingError(
-        f"{override.input_line}: one choice is needed", f"-m {key}={names} makes a job of each"
+        f"{override.input_line}: expected the name of a choice", "lmc COMMAND --help lists them"
     )
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lmc.core.errors import SettingError
+from lmc.core.errors import SettingError, raise_together
 from lmc.core.registry import near_miss, unknown
 
 from . import grammar, render, sweep, tokens
@@ -30,24 +30,47 @@ def carry_out(request: Request) -> int:
     Raises:
         LmcError: whatever the user can mend.
     """
-    render.check(request.format)
-    if request.cfg is not None and request.cfg not in CONFIGS:
-        raise unknown("--cfg", request.cfg, CONFIGS)
-    overrides, faults = read(request)
-    from .compose import check_sweep, compose, hydra_for
-
-    hydra = hydra_for(request.command)
-    config = compose(hydra, request.command, overrides, request.sweep, faults)
+    _check_options(request)
+    hydra, overrides, config = composed(request)
     if request.cfg is not None:
         _print_config(hydra, config, request.cfg)
         return 0
     if request.sweep:
-        check_sweep(hydra, request.command, overrides)
         outcomes, code = sweep.run(hydra, request, _texts(overrides), config)
     else:
         outcomes, code = [_run_one(hydra, request, overrides)], 0
     render.show(outcomes, request.format, request.quiet)
     return code
+
+
+def composed(request: Request) -> tuple[Hydra, list[Override], DictConfig]:
+    """The settings that a command line asks for, checked, and those of every job of a sweep.
+
+    Raises:
+        LmcError: a word that is wrong, or that nothing would come of; all of them, a line each.
+    """
+    from .compose import check_sweep, compose, hydra_for, picked, value_faults
+
+    overrides, faults = read(request)
+    hydra = hydra_for(request.command)
+    overrides = picked(hydra, overrides)
+    config = compose(hydra, request.command, overrides, request.sweep, faults)
+    if request.sweep:
+        check_sweep(hydra, request.command, overrides)
+    else:
+        raise_together(value_faults(request.command, config))
+    return hydra, overrides, config
+
+
+def _check_options(request: Request) -> None:
+    render.check(request.format)
+    if request.cfg is None:
+        return
+    if request.cfg not in CONFIGS:
+        raise unknown("--cfg", request.cfg, CONFIGS)
+    idle = [option for option, given in (("--format", request.format), ("-q", request.quiet)) if given]
+    if idle:
+        raise SettingError(f"{idle[0]} and --cfg: settings are shown as YAML", "leave one of them out")
 
 
 def read(request: Request) -> tuple[list[Override], list[LmcError]]:
@@ -62,12 +85,14 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
     from .schema import defaults_of, groups_of
 
     chosen, plain = groups_of(request.command), defaults_of(request.command)
-    words = tokens.split(request.words, [*plain, *chosen, "hydra"])
+    words = tokens.split(request.words, [*plain, *chosen, "experiment", "hydra"])
     if words.references and "references" not in plain:
         close = near_miss(words.references[0], [*plain, *chosen])
         hint = f"write {close}=..." if close else "settings are written key=value"
         raise SettingError(f"{request.command} takes no reference: {words.references[0]}", hint)
-    overrides = _with_experiment(request, words.overrides)
+    groups = [*chosen, *(key for key, value in plain.items() if isinstance(value, dict))]
+    overrides, faults = grammar.written_out(words.overrides, groups)
+    overrides = _with_experiment(request, overrides)
     texts = tokens.with_own_builders(overrides, chosen, request.command, without_yaml)
     texts = [_rooted(text) for text in texts]
     if request.out is not None:
@@ -77,9 +102,9 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
         texts.append(f"references={tokens.quoted_list(words.references)}")
     if request.config_dir is not None:
         texts.append(f"hydra.searchpath={_search_path(request.config_dir)}")
-    parsed, faults = grammar.parse(
-        texts, grammar.text_keys(COMMANDS[request.command].settings, chosen), request.sweep
-    )
+    as_text = grammar.text_keys(COMMANDS[request.command].settings, chosen)
+    parsed, unread = grammar.parse(texts, as_text, request.sweep)
+    faults += [*unread, *grammar.given_twice(parsed), *([] if request.sweep else grammar.only_swept(parsed))]
     missing = {str(override.input_line): _unreachable(override) for override in parsed}
     reachable = [override for override in parsed if not missing[str(override.input_line)]]
     return reachable, faults + [fault for found in missing.values() for fault in found]
@@ -94,10 +119,12 @@ def _with_experiment(request: Request, overrides: list[str]) -> list[str]:
         return overrides
     from lmc.jobs.protocol.experiments import as_overrides
 
+    if len(named) > 1:
+        raise SettingError(f"{' and '.join(named)}: experiment is given twice", "give one of them")
     rest = [text for text in overrides if text not in named]
     keys = [tokens.key_of(text) for text in rest]
     given = [*keys, *(f"{key}.name" for key in keys if "." not in key)]
-    return [*as_overrides(tokens.value_of(named[-1]), given), *rest]
+    return [*as_overrides(tokens.value_of(named[-1]), given, COMMANDS[request.command].settings), *rest]
 
 
 def _run_one(hydra: Hydra, request: Request, overrides: Sequence[Override]) -> Outcome:
@@ -136,7 +163,7 @@ def _print_config(hydra: Hydra, config: DictConfig, kind: str) -> None:
 def _rooted(text: str) -> str:
     """``outputs=DIR`` from the folder where the command started, also in a worker elsewhere."""
     key, value = tokens.key_of(text), tokens.value_of(text)
-    if key != "outputs" or not value or set(value) & set("',\"[(") or value == "null":
+    if key != "outputs" or not value or set(value) & set("',\"[({") or value == "null":
         return text
     return f"outputs={tokens.quote(os.path.abspath(os.path.expanduser(value)))}"
 

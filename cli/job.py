@@ -30,15 +30,24 @@ class Request:
     flags: dict[str, bool] = field(default_factory=dict)
 
 
-def perform(command: str, config: DictConfig, *, quiet: bool, bars: bool) -> Outcome:
-    """Run the job of one composed config, here or in a worker of a sweep."""
+def perform(
+    command: str, config: DictConfig, *, quiet: bool, bars: bool, outputs: str | None = None
+) -> Outcome:
+    """Run the job of one composed config, here or in a worker of a sweep.
+
+    Args:
+        outputs: where results go unless the config says otherwise; None is as for ``outputs_of``.
+    """
     import lmc.jobs
 
     from .compose import mapping
     from .talk import talk_to
 
     given: dict[str, Any] = mapping(config)
-    given["outputs"] = outputs_of(given.get("outputs"))
+    if "outputs" in given:
+        given["outputs"] = (
+            outputs or outputs_of(None) if given["outputs"] is None else outputs_of(given["outputs"])
+        )
     with talk_to(sys.stderr, quiet=quiet, bars=bars) as talk:
         return lmc.jobs.run(command, given, talk)
 

@@ -79,10 +79,8 @@ def task(
     if not quiet:
         print(job, file=sys.stderr, flush=True)
     try:
-        if config.get("outputs") is None:
-            config["outputs"] = outputs
         here = hydra.runtime.choices.get("hydra/launcher") == "basic"
-        outcome = perform(command, config, quiet=quiet, bars=here)
+        outcome = perform(command, config, quiet=quiet, bars=here, outputs=outputs)
         searching = hydra.runtime.choices.get("hydra/sweeper") != "basic"
         return outcome.objective if searching else outcome
     except Interrupted as error:

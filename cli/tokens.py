@@ -51,8 +51,10 @@ def value_of(override: str) -> str:
 def quote(text: str) -> str:
     """``text`` as a quoted string of Hydra's grammar.
 
-    A backslash means itself there unless it stands before a quote or the end, where it is doubled.
+    A backslash means itself there unless it stands before a quote, ``${`` or the end, where it is doubled;
+    ``${`` is no interpolation.
     """
+    text = re.sub(r"(\\*)\$\{", lambda hit: hit[1] * 2 + "\\${", text)
     escaped = re.sub(r"(\\*)('|$)", lambda hit: hit[1] * 2 + ("\\'" if hit[2] else ""), text)
     return f"'{escaped}'"
 

@@ -17,11 +17,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from lmc.core.errors import SettingError, raise_together
-from lmc.core.names import near_miss
+from lmc.core.names import near_miss, shortened
 
 Builder = Callable[..., Any]
+_RANGES = ("greater", "less", "value_error", "too_", "finite_number")
 
-_CONFIG = ConfigDict(extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=True)
+_CONFIG = ConfigDict(
+    extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=True, allow_inf_nan=False
+)
 
 
 def parameters(
@@ -91,7 +94,9 @@ def bind(
     schema = _schema(builder, tuple(given), shared)
     prefix = f"{where}." if where else ""
     truths = {
-        key: SettingError(f"{prefix}{key}={value}: expected {described(field.annotation)}, got true/false")
+        key: SettingError(
+            f"{prefix}{key}={shortened(value)}: expected {described(field.annotation)}, got true/false"
+        )
         for key, value in settings.items()
         if _holds_bool(value)
         and (field := schema.model_fields.get(key)) is not None
@@ -148,7 +153,8 @@ def _explain(
             valid = "valid keys: " + (", ".join(schema.model_fields) or "none")
             faults.append(
                 SettingError(
-                    f"{prefix}{key}: unknown key", f"did you mean {close}? {valid}" if close else valid
+                    f"{prefix}{shortened(key)}: unknown key",
+                    f"did you mean {close}? {valid}" if close else valid,
                 )
             )
         elif first["type"] == "missing":
@@ -159,13 +165,15 @@ def _explain(
 
 
 def _bad_value(key: str, items: list[Any], schema: type[BaseModel], prefix: str) -> SettingError:
-    ranged = [item for item in items if item["type"].startswith(("greater", "less", "value_error", "too_"))]
+    ranged = [item for item in items if item["type"].startswith(_RANGES)]
     shown = ranged[0] if ranged else items[0]
     value = shown["input"]
+    if shown["type"] == "too_short":
+        return SettingError(f"{prefix}{key}={shortened(value)}: empty", "name at least one")
     if ranged:
         message = shown["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        return SettingError(f"{prefix}{key}={value}: {message}")
-    expected = described(schema.model_fields[key].annotation)
+        return SettingError(f"{prefix}{key}={shortened(value)}: {message}")
+    value, expected = shortened(value), described(schema.model_fields[key].annotation)
     if shown["type"] == "literal_error":
         close = near_miss(
             value, str(shown["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")

@@ -5,11 +5,69 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib.util
+import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from lmc.core.errors import LmcError, SettingError
+
+LONGEST_NAME = 60
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9_+])?")
+_LONGEST_PLACE, _LONGEST_PART, _LONGEST_SHOWN = 1000, 255, 80
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Marks a text, in a setting's type, that must pass a check; the check raises ValueError."""
+
+    check: Callable[[str], None]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """The schema of the type, then the check."""
+        from pydantic_core import core_schema
+
+        def passed(text: str) -> str:
+            self.check(text)
+            return text
+
+        return core_schema.no_info_after_validator_function(passed, handler(source))
+
+
+def check_name(text: str) -> None:
+    """Refuse a name that could not be a folder's on every system, or would have to be changed for it.
+
+    Raises:
+        ValueError: it is not of ASCII letters, digits and ``. _ + -`` within, or too long.
+    """
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"{len(text)} characters; a name has at most {LONGEST_NAME}")
+    if not _NAME.fullmatch(text):
+        raise ValueError("a name has letters a-z, digits and . _ + -, and begins and ends with none of . -")
+
+
+def check_place(text: str) -> None:
+    """Refuse what no file, folder or stored run can be called.
+
+    Raises:
+        ValueError: it is empty, holds a line break or another control character, or is too long.
+    """
+    if not text:
+        raise ValueError("empty")
+    if any(not character.isprintable() for character in text):
+        raise ValueError("holds a line break or another character that cannot be printed")
+    if len(text) > _LONGEST_PLACE or any(len(part.encode()) > _LONGEST_PART for part in text.split("/")):
+        raise ValueError(f"{len(text)} characters; no file or folder has so long a name")
+
+
+def shortened(value: Any) -> str:
+    """A value as a message shows it: on one line, not too long."""
+    text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(value))
+    return (
+        text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 20]}... ({len(text)} characters)"
+    )
 
 
 def near_miss(word: str, choices: Iterable[str]) -> str | None:
@@ -24,7 +82,7 @@ def unknown(what: str, given: str, choices: Iterable[str]) -> SettingError:
     close = near_miss(given, choices)
     listed = "choose from " + ", ".join(choices) if choices else "there are none"
     hint = f"did you mean {close}? {listed}" if close else listed
-    return SettingError(f"{what}={given}: unknown choice", hint)
+    return SettingError(f"{what}={shortened(given)}: unknown choice", hint)
 
 
 def matching(

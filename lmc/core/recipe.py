@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
+
+from lmc.core.effect import OnlyWith
 
 Count = Annotated[int, Ge(1)]
 
@@ -19,15 +21,15 @@ class Recipe:
     per epoch during warm-up, starting at ``learning_rate``; no other schedule uses it.
     """
 
-    epochs: Annotated[int, Ge(0)] = 40
+    epochs: Annotated[int, Ge(0), Le(1_000_000)] = 40
     batch_size: Count = 64
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     weight_decay: Annotated[float, Ge(0)] = 0.01
-    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
-    nesterov: bool = False
+    momentum: Annotated[float, Ge(0), Lt(1), OnlyWith(optimiser="sgd")] = 0.9
+    nesterov: Annotated[bool, OnlyWith(optimiser="sgd")] = False
     schedule: Literal["constant", "linear", "cosine", "exponential"] = "constant"
-    warmup: Annotated[int, Ge(0)] = 0
-    warmup_factor: Annotated[float, Gt(0)] = 1.259
+    warmup: Annotated[int, Ge(0), OnlyWith(schedule=("linear", "cosine", "exponential"))] = 0
+    warmup_factor: Annotated[float, Gt(0), OnlyWith(schedule="exponential")] = 1.259
     clip: Annotated[float, Gt(0)] | None = None
     decay_bias: bool = True

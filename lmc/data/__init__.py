@@ -10,6 +10,7 @@ one is a file, a line in ``DATASETS`` and a YAML.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ __all__ = [
     "bind",
     "defaults",
     "load",
+    "parameters",
 ]
 
 DATASETS: dict[str, Callable[..., Raw]] = {
@@ -95,6 +97,11 @@ def bind(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 def defaults(name: str) -> dict[str, Any]:
     """The settings that have a default."""
     return registry.defaults(_builder(name), shared=split)
+
+
+def parameters(name: str) -> dict[str, inspect.Parameter]:
+    """The settings of the set with their types."""
+    return registry.parameters(_builder(name), shared=split)
 
 
 def _builder(name: str) -> Callable[..., Raw]:

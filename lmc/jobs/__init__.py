@@ -25,8 +25,8 @@ def checked(command: str, given: Mapping[str, Any]) -> Common:
 
     entry = COMMANDS[command]
     if entry.published and given.get("experiment"):
-        given = above_published(given)
-    settings: Common = compose(entry.settings, given, choices.faults)
+        given = above_published(given, entry.settings)
+    settings: Common = compose(entry.settings, given, choices.faults, choices.same)
     return settings
 
 

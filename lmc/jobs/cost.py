@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.errors import SettingError
 from lmc.core.schema import concatenate
 from lmc.figures import costs as figure
 from lmc.jobs.measuring.costs import cost_tables
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 def run(settings: Cost, talk: Talk) -> Outcome:
     """Costs of every layer of the references' runs; tables ``cost``, ``swap``, ``layer`` and ``distance``."""
-    if settings.activation and settings.estimate != "ridge":
-        raise SettingError("activation=true: mahalanobis costs are of the linear map", "estimate=ridge")
     job = open_each("cost", settings, talk)
     kinds = ("cost", "swap", "layer", *(("distance",) if settings.distance else ()))
     parts: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from lmc.core.effect import OnlyWith
 from lmc.costs import admissible
 from lmc.matching.evidence import Evidence
 from lmc.matching.many import match_runs
@@ -23,7 +25,7 @@ def identifiability(
     tau: Tau = 1.0,
     ratio: Ratio = 0.9,
     estimate: CostEstimate = "mahalanobis",
-    beta: Beta = 0.01,
+    beta: Annotated[Beta, OnlyWith(estimate="ridge")] = 0.01,
     reference: Reference = "mean",
 ) -> Matching:
     """The permutation of greatest similarity among pairs whose exchange is cheap in all compared runs.

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lmc.core.effect import OnlyWith
 from lmc.models.activations import ACTIVATIONS
 from lmc.models.initialisation import initialise
 from lmc.models.norms import NORMS, calibrate
@@ -46,7 +47,7 @@ def mlp(
     hidden: list[Width] = [256, 256],  # noqa: B006
     activation: Literal["gelu", "relu", "tanh"] = "gelu",
     norm: Literal["layer", "batch", "linear_layer", "linear_batch", "none"] = "layer",
-    affine: bool = True,
+    affine: Annotated[bool, OnlyWith(norm=tuple(name for name in NORMS if name != "none"))] = True,
     bias: bool = True,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
 ) -> MLP:

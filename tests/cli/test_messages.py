@@ -36,10 +36,10 @@ CASES = {
     "path data=mnist": "data=mnist: path takes keys of data, not a choice (write data.KEY=VALUE)",
     "path pairs=al": "pairs=al: expected one of disjoint, all, consecutive (did you mean all?)",
     "train seeds=0,1": "seeds=0,1: several values (add -m to run each, or write one list: seeds=[0,1])",
-    "train hydra/launcher=nope": "hydra/launcher=nope: unknown choice (choose from basic, joblib)",
+    "train -m hydra/launcher=nope": "hydra/launcher=nope: unknown choice (choose from basic, joblib)",
     "train model=custom": "model.name: a value is needed (write model.name=package.module:function)",
     "train model=mlp model.name=a:b": "model=mlp and model.name=a:b: two choices of model (give one of them)",
-    "list +foo=1": "foo: unknown key (valid keys: outputs, device, threads, references)",
+    "list +foo=1": "foo: unknown key (valid keys: outputs, references)",
 }
 
 

@@ -100,6 +100,15 @@ CHANGED: dict[str, dict[str, Any]] = {
         "training": {"epochs": 3},
     },
 }
+RIDGE = {"estimate": "ridge"}
+COUNTS_WITH: dict[str, dict[str, dict[str, Any]]] = {
+    "path": {"layers": {"gap": True}, "split": {"gap": True}},
+    "cost": {
+        **dict.fromkeys(("betas", "activation", "fit_bias"), RIDGE),
+        **{key: {**RIDGE, "activation": True} for key in ("pairs", "samples")},
+    },
+}
+"""What a setting must be given beside, as it changes nothing otherwise."""
 RECIPE: dict[str, Any] = {
     "epochs": 3,
     "batch_size": 8,
@@ -163,8 +172,15 @@ def test_every_setting_is_in_the_identity_or_on_the_list_of_those_that_change_no
     assert not CHANGED[command].keys() & left_out.keys()
     assert all(left_out.values())
     with_start = MODEL if "start" in fields else {}  # the weights to start from must fit
+    beside = COUNTS_WITH.get(command, {})
+    for key, others in beside.items():
+        assert _name(command, **others) != _name(command, **others, **{key: CHANGED[command][key]}), key
     names = [_name(command, **with_start)]
-    names += [_name(command, **{**with_start, key: value}) for key, value in CHANGED[command].items()]
+    names += [
+        _name(command, **{**with_start, key: value})
+        for key, value in CHANGED[command].items()
+        if key not in beside
+    ]
     assert len({*names}) == len(names)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmc.jobs.opening.runs import Opened
 from lmc.jobs.opening.unnamed import REPEATED, unnamed
 from lmc.jobs.protocol.choices import Choice, stored_choice
-from lmc.jobs.protocol.commands.shared import Common
+from lmc.jobs.protocol.commands.shared import Common, Stored
 from lmc.jobs.protocol.composing import groups, outputs_folder
 from lmc.store.identity import Chosen, Identity, identify, stem_of
 from lmc.store.layout import Store
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from lmc.jobs.opening.pairs import PairSet
 
 
-def store_of(settings: Common) -> Store:
+def store_of(settings: Stored) -> Store:
     """The store that a command's settings name."""
     return Store(Path(outputs_folder(settings.outputs)))
 
 
-def pair_folder(command: str, settings: Common, sets: Sequence[PairSet]) -> tuple[Path, Job]:
+def pair_folder(command: str, settings: Stored, sets: Sequence[PairSet]) -> tuple[Path, Job]:
     """The folder and the record of a job over pairs; it is named by the pairs, whatever named their runs."""
     runs = [opened for each in sets for opened in each.runs]
     pairs = [(each.runs[a], each.runs[b]) for each in sets for a, b in each.pairs]
@@ -35,7 +35,7 @@ def pair_folder(command: str, settings: Common, sets: Sequence[PairSet]) -> tupl
 
 def job_folder(
     command: str,
-    settings: Common,
+    settings: Stored,
     runs: Sequence[Opened],
     pairs: Sequence[tuple[Opened, Opened]] | None = None,
 ) -> tuple[Path, Job]:

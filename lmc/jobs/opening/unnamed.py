@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lmc.jobs.protocol.commands.measuring import Dynamics, Predict, Reproduce
 from lmc.jobs.protocol.commands.running import Import, Merge, Train
-from lmc.jobs.protocol.commands.shared import Common, Layerwise, Pairwise
+from lmc.jobs.protocol.commands.shared import Common, Computed, Layerwise, Pairwise, Stored
 
 _RUNS = "the runs that they stand for are in the identity"
 _PLACE = "only says where a stored run's data lie; the run's identity has their digest"
@@ -14,8 +14,8 @@ _DRY = "computes nothing"
 _STEM = "is the readable part of the name itself"
 
 UNNAMED: dict[type[Common], dict[str, str]] = {
-    Common: {
-        "outputs": "where results go",
+    Stored: {"outputs": "where results go"},
+    Computed: {
         "device": "what computes, up to rounding",
         "threads": "what computes, up to rounding",
     },

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lmc import data, matching, merging, models, variants
 from lmc.core import registry
+from lmc.core.effect import without_effect
 from lmc.core.errors import LmcError, SettingError
 from lmc.jobs.protocol.commands.shared import Training
 from lmc.store.identity import Chosen, differing
@@ -18,6 +20,9 @@ _ROOMS: dict[str, tuple[Mapping[str, Callable[..., Any]], tuple[str, ...]]] = {
     "match": (matching.MATCHERS, matching.GIVEN),
     "merge": (merging.MERGERS, merging.GIVEN),
 }
+
+
+_KINDS = ("data", *_ROOMS)
 
 
 def bind(kind: str, group: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,11 +57,32 @@ def faults(groups: Mapping[str, Any]) -> list[LmcError]:
     found: list[LmcError] = []
     for kind, group in groups.items():
         try:
-            if kind == "training" or (isinstance(group, Mapping) and "name" in group):
-                bind(kind, group)
+            if kind == "training" or (kind in _KINDS and "name" in group):
+                found += _without_effect(kind, group, bind(kind, group))
         except LmcError as error:
             found += [SettingError(line) for line in str(error).splitlines()]
     return found
+
+
+def parameters(kind: str, name: str) -> dict[str, inspect.Parameter]:
+    """What can be set of a choice, and of a training, which has no choices."""
+    if kind == "data":
+        return data.parameters(name)
+    return registry.parameters(Training if kind == "training" else builder(kind, name))
+
+
+def _without_effect(kind: str, group: Mapping[str, Any], bound: Mapping[str, Any]) -> list[SettingError]:
+    """The settings of a group that change nothing beside the others."""
+    declared = {key: each for key, each in parameters(kind, group.get("name", "")).items() if key in bound}
+    hints = {key: each.annotation for key, each in declared.items()}
+    return without_effect(hints, bound, lambda key: bound[key] != declared[key].default, f"{kind}.")
+
+
+def same(kind: str, one: Any, other: Any) -> bool:
+    """Whether two values of a key are one: those of a group with their defaults filled in."""
+    if kind not in _KINDS or not isinstance(one, Mapping) or one.keys() == other.keys():
+        return bool(one == other)
+    return one.get("name") == other.get("name") and bind(kind, one) == bind(kind, other)
 
 
 @dataclass(frozen=True)

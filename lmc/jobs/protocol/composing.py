@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from lmc.core.binding import bind
+from lmc.core.effect import without_effect
 from lmc.core.errors import LmcError, SettingError, raise_together
+from lmc.core.names import shortened
 from lmc.jobs.protocol.commands.running import Train
 from lmc.jobs.protocol.commands.shared import Common, Training
 
@@ -35,6 +38,7 @@ def compose(
     command: type[Settings],
     given: Mapping[str, Any],
     check: Callable[[Mapping[str, Any]], list[LmcError]] = lambda groups: [],
+    same: Callable[[str, Any, Any], bool] = lambda key, one, other: bool(one == other),
 ) -> Settings:
     """Checked settings of a command from a nested mapping.
 
@@ -42,23 +46,22 @@ def compose(
 
     Args:
         check: gives the faults of the groups, to be reported beside those of the command's own keys.
+        same: whether two values of a key are one; of a group, defaults filled in.
 
     Raises:
-        SettingError: all faults, together.
+        SettingError: all faults, together, those of settings without effect among them.
     """
     nested = unfold(given)
     chosen = groups(command)
     faults: list[LmcError] = []
     for key, default in chosen.items():
-        value = nested.get(key)
-        if isinstance(value, str):
-            nested[key] = {"name": value}
-        elif isinstance(value, Mapping):
+        if key not in nested:
+            continue
+        value = {"name": nested[key]} if isinstance(nested[key], str) and default else nested[key]
+        if isinstance(value, Mapping):
             nested[key] = {**({"name": default} if default else {}), **value}
-        elif value is not None or key in nested:
-            faults.append(
-                SettingError(f"{key}={value}: expected the name of a choice", f"e.g. {key}={default}")
-            )
+        else:
+            faults.append(_no_group(key, value, default))
             del nested[key]
     bound: dict[str, Any] = {}
     try:
@@ -67,7 +70,22 @@ def compose(
         faults.extend(SettingError(line) for line in str(error).splitlines())
     faults += check({key: nested[key] for key in chosen if key in nested})
     raise_together(faults)
-    return command(**bound)
+    made, usual = command(**bound), command()
+    raise_together(
+        without_effect(
+            typing.get_type_hints(command, include_extras=True),
+            vars(made),
+            lambda key: not same(key, getattr(made, key), getattr(usual, key)),
+        )
+    )
+    return made
+
+
+def _no_group(key: str, value: Any, default: str | None) -> SettingError:
+    shown = "null" if value is None else shortened(value)
+    if default is None:
+        return SettingError(f"{key}={shown}: {key} has keys, no value", f"write {key}.KEY=VALUE")
+    return SettingError(f"{key}={shown}: expected the name of a choice", f"e.g. {key}={default}")
 
 
 def seed_list(seeds: int | list[int], key: str = "seeds") -> list[int]:
@@ -103,6 +121,12 @@ def unfold(given: Mapping[str, Any]) -> dict[str, Any]:
             nested[head] = dict(value) if isinstance(value, Mapping) else value
             continue
         inside = nested.get(head, {})
+        if not isinstance(inside, (str, Mapping)):
+            shown = "null" if inside is None else shortened(inside)
+            raise SettingError(f"{key}={shortened(value)}: beside {head}={shown}", "give one of them")
         nested[head] = {"name": inside} if isinstance(inside, str) else dict(inside)
-        nested[head][".".join(rest)] = value
+        if (inner := ".".join(rest)) in nested[head]:
+            message = f"{key}={shortened(value)} and {head}: {inner}={shortened(nested[head][inner])}"
+            raise SettingError(f"{message}: given twice", "give one of them")
+        nested[head][inner] = value
     return nested

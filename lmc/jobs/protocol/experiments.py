@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from importlib.resources import files as package_files
@@ -11,8 +12,9 @@ from typing import Any
 import yaml
 
 from lmc.core.errors import SettingError
-from lmc.core.registry import unknown
+from lmc.core.names import shortened, unknown
 from lmc.jobs.protocol.commands.measuring import Reproduce
+from lmc.jobs.protocol.commands.shared import Common
 from lmc.jobs.protocol.composing import unfold
 from lmc.store.identity import readable
 
@@ -75,8 +77,8 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def published(reference: str) -> dict[str, Any]:
-    """The training settings of one case of a named experiment at its full size.
+def published(reference: Any, command: type[Common]) -> dict[str, Any]:
+    """The settings of a command for one case of a named experiment at its full size.
 
     Args:
         reference: ``EXPERIMENT/CASE``, or the experiment alone where it has one case.
@@ -84,21 +86,28 @@ def published(reference: str) -> dict[str, Any]:
     Raises:
         SettingError: no such experiment or case; the cases there are.
     """
+    if not isinstance(reference, str):
+        raise SettingError(f"experiment={shortened(reference)}: expected EXPERIMENT/CASE")
     name, _, case = reference.partition("/")
     definition = resize(read(name), Reproduce(size="full"))
     there = cases(definition)
     if not case and len(there) == 1:
         (case,) = there
-    if case not in there:
+    if case not in there or reference.endswith("/"):
         listed = ", ".join(f"{name}/{each}" for each in there)
-        raise SettingError(f"experiment={reference}: no such case", f"there are: {listed}")
-    return merged(definition["runs"], {key: value for key, value in there[case].items() if key != "start"})
+        raise SettingError(f"experiment={shortened(reference)}: no such case", f"there are: {listed}")
+    made = merged(definition["runs"], there[case])
+    known = {each.name for each in dataclasses.fields(command)} - {"start"}
+    return {key: value for key, value in made.items() if key in known}
 
 
-def above_published(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the published case that ``experiment`` names, with the other given ones over them."""
+def above_published(given: Mapping[str, Any], command: type[Common]) -> dict[str, Any]:
+    """The settings of the published case that ``experiment`` names, with the other given ones over them.
+
+    Of the case only what the command has: a training has all of it, a prediction no recipe.
+    """
     own = unfold({key: value for key, value in given.items() if key != "experiment"})
-    base = published(str(given["experiment"]))
+    base = published(given["experiment"], command)
     chosen = {
         key: value if isinstance(value, Mapping) else {"name": value}
         for key, value in own.items()
@@ -108,11 +117,11 @@ def above_published(given: Mapping[str, Any]) -> dict[str, Any]:
     return merged(kept, {**own, **chosen})
 
 
-def as_overrides(reference: str, given: Iterable[str]) -> list[str]:
+def as_overrides(reference: str, given: Iterable[str], command: type[Common]) -> list[str]:
     """The same as ``key=value``, a group's choice first, without what ``given`` keys say otherwise."""
     keys = set(given)
     made = []
-    for key, value in published(reference).items():
+    for key, value in published(reference, command).items():
         if key in keys or (isinstance(value, Mapping) and f"{key}.name" in keys):
             continue
         if not isinstance(value, Mapping):

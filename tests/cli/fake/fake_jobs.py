@@ -46,7 +46,7 @@ def run(command: str, given: dict[str, Any], talk: Any = None) -> Any:
     )
     many = pd.DataFrame({"experiment": [name] * 20000})
     tables = {"run": many if os.environ.get("LMC_FAKE") == "many" else table}
-    file = os.path.join(settings.outputs or "", "train", name)
+    file = os.path.join(getattr(settings, "outputs", None) or "", "train", name)
     return Outcome(
         main="run",
         tables=tables,

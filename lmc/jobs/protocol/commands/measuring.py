@@ -5,17 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from lmc.core.effect import OnlyWith
 from lmc.jobs.protocol.commands.entry import Command
 from lmc.jobs.protocol.commands.shared import (
-    Common,
+    Computed,
     Count,
+    Globs,
     Group,
     Layerwise,
     Measure,
     Pairwise,
+    Place,
+    Points,
+    Seed,
+    Seeds,
     SplitName,
+    Stored,
     group,
 )
 
@@ -32,13 +39,15 @@ class Cost(Layerwise):
     """
 
     estimate: Literal["mahalanobis", "ridge"] = "mahalanobis"
-    betas: list[Annotated[float, Gt(0)]] = field(default_factory=lambda: [0.001, 0.01, 0.1, 1.0])
-    activation: bool = False
-    fit_bias: bool = True
-    outside: Literal["infinite", "projected"] = "infinite"
+    betas: Annotated[list[Annotated[float, Gt(0)]], MinLen(1), OnlyWith(estimate="ridge")] = field(
+        default_factory=lambda: [0.001, 0.01, 0.1, 1.0]
+    )
+    activation: Annotated[bool, OnlyWith(estimate="ridge")] = False
+    fit_bias: Annotated[bool, OnlyWith(estimate="ridge")] = True
+    outside: Annotated[Literal["infinite", "projected"], OnlyWith(estimate="mahalanobis")] = "infinite"
     neurons: Count | None = None
-    pairs: Count | None = None
-    samples: Count = 1024
+    pairs: Annotated[Count | None, OnlyWith(activation=True)] = None
+    samples: Annotated[Count, OnlyWith(activation=True)] = 1024
     distance: bool = False
     tau: Annotated[float, Ge(0)] = 1.0
     epochs: Literal["referenced", "all"] = "referenced"
@@ -63,7 +72,9 @@ lmc cost digits-mlp-w layers=layers.0 distance=true neurons=32""",
 class Coherence(Layerwise):
     """Settings of ``lmc coherence``. ``deltas``: probabilities for which the bound is stated."""
 
-    deltas: list[Annotated[float, Gt(0), Lt(1)]] = field(default_factory=lambda: [0.01, 0.05, 0.1, 0.5])
+    deltas: Annotated[list[Annotated[float, Gt(0), Lt(1)]], MinLen(1)] = field(
+        default_factory=lambda: [0.01, 0.05, 0.1, 0.5]
+    )
 
 
 COHERENCE = Command(
@@ -89,16 +100,18 @@ class Dynamics(Pairwise):
     of what is free.
     """
 
-    measures: list[Measure] = field(default_factory=lambda: list(get_args(Measure)))
-    epochs: list[Annotated[int, Ge(0)]] | None = None
-    layers: str | list[str] = "*"
-    splits: list[SplitName] = field(default_factory=lambda: ["train", "val", "test"])
-    match: Group = group("none")
-    alphas: int | list[float] = 11
-    samples: Count = 1024
-    ntk_samples: Count = 32
-    ntk_outputs: Count = 10
-    memory: Annotated[float, Gt(0)] | None = None
+    measures: Annotated[list[Measure], MinLen(1)] = field(default_factory=lambda: list(get_args(Measure)))
+    epochs: Annotated[list[Annotated[int, Ge(0)]], MinLen(1)] | None = None
+    layers: Annotated[Globs, OnlyWith(measures=("updates", "distance", "cka"))] = "*"
+    splits: Annotated[
+        list[SplitName], MinLen(1), OnlyWith(measures=("agreement", "linearisation", "barrier"))
+    ] = field(default_factory=lambda: ["train", "val", "test"])
+    match: Annotated[Group, OnlyWith(measures=("objective", "barrier"))] = group("none")
+    alphas: Annotated[Points, OnlyWith(measures=("barrier",))] = 11
+    samples: Annotated[Count, OnlyWith(measures=("linearisation",))] = 1024
+    ntk_samples: Annotated[Count, OnlyWith(measures=("ntk",))] = 32
+    ntk_outputs: Annotated[Count, OnlyWith(measures=("ntk",))] = 10
+    memory: Annotated[float, Gt(0), OnlyWith(measures=("cka", "ntk"))] | None = None
 
 
 DYNAMICS = Command(
@@ -117,15 +130,15 @@ lmc dynamics digits-mlp-w 'measures=[ntk]' ntk_samples=128 memory=4""",
 
 
 @dataclass(frozen=True)
-class Predict(Common):
+class Predict(Computed):
     """Settings of ``lmc predict``: a training that is not done. ``seeds`` draws initialisations."""
 
     data: Group = group("digits")
     model: Group = group("mlp")
     variant: Group = group("standard")
-    seeds: int | list[int] = 2
-    mask_seed: int = 0
-    layers: str | list[str] = "*"
+    seeds: Seeds = 2
+    mask_seed: Seed = 0
+    layers: Globs = "*"
     ratio: Annotated[float, Gt(0), Le(1)] = 0.9
     tau: Annotated[float, Ge(0)] = 1.0
     neurons: Count = 24
@@ -145,17 +158,17 @@ lmc predict -m variant=w variant.scale=0,0.5,1 --format csv""",
 
 
 @dataclass(frozen=True)
-class Symmetry(Common):
+class Symmetry(Stored):
     """Settings of ``lmc symmetry``: stored runs, or a model and the data it is for.
 
     ``input_shape``: of one sample, in place of data; ``classes`` is then the number of outputs.
     """
 
-    references: list[str] = field(default_factory=list)
-    data: Group = group("digits")
-    model: Group = group("mlp")
-    input_shape: list[Count] | None = None
-    classes: Count = 10
+    references: list[Place] = field(default_factory=list)
+    data: Annotated[Group, OnlyWith(references=[]), OnlyWith(input_shape=None)] = group("digits")
+    model: Annotated[Group, OnlyWith(references=[])] = group("mlp")
+    input_shape: Annotated[list[Count], MinLen(1), OnlyWith(references=[])] | None = None
+    classes: Annotated[Count, OnlyWith(input_shape=...)] = 10
     trust: bool = False
 
 
@@ -175,20 +188,20 @@ lmc symmetry digits-mlp-w                                  a stored run's""",
 
 
 @dataclass(frozen=True)
-class Reproduce(Common):
+class Reproduce(Computed):
     """Settings of ``lmc reproduce``: a named experiment, its size, and what to change in every case.
 
     ``listing``: say which there are, and do nothing.
     """
 
-    references: list[str] = field(default_factory=list)
+    references: Annotated[list[Place], OnlyWith(listing=False)] = field(default_factory=list)
     size: Literal["tiny", "small", "full"] = "small"
-    seeds: int | list[int] | None = None
-    mask_seed: int | None = None
+    seeds: Seeds | None = None
+    mask_seed: Annotated[Seed | None, OnlyWith(listing=False)] = None
     data: Group = field(default_factory=dict)
     model: Group = field(default_factory=dict)
     training: Group = field(default_factory=dict)
-    force: bool = False
+    force: Annotated[bool, OnlyWith(listing=False)] = False
     listing: bool = False
 
 

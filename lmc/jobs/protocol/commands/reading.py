@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lmc.jobs.protocol.commands.entry import Command
-from lmc.jobs.protocol.commands.shared import Common, Group
+from lmc.jobs.protocol.commands.shared import Common, Globs, Group, Place, Stored
 
 
 @dataclass(frozen=True)
-class List(Common):
+class List(Stored):
     """Settings of ``lmc list``: references to restrict it to."""
 
-    references: list[str] = field(default_factory=list)
+    references: list[Place] = field(default_factory=list)
 
 
 LIST = Command(
@@ -29,10 +29,10 @@ lmc list -q | head -1                            a reference, for another comman
 
 
 @dataclass(frozen=True)
-class Show(Common):
+class Show(Stored):
     """Settings of ``lmc show``."""
 
-    references: list[str] = field(default_factory=list)
+    references: list[Place] = field(default_factory=list)
 
 
 SHOW = Command(
@@ -48,15 +48,15 @@ lmc show digits-mlp-w/0 --format json""",
 
 
 @dataclass(frozen=True)
-class Table(Common):
+class Table(Stored):
     """Settings of ``lmc table KIND [REFERENCE ...]``; the first reference is the kind.
 
     ``where``: values that a column must have (``where.split=test``). ``columns``: the quantities wanted;
     null takes all.
     """
 
-    references: list[str] = field(default_factory=list)
-    columns: str | list[str] | None = None
+    references: list[Place] = field(default_factory=list)
+    columns: Globs | None = None
     where: Group = field(default_factory=dict)
 
 
@@ -79,15 +79,15 @@ lmc table barrier 'digits-*' --format latex columns=loss_barrier where.split=tes
 
 
 @dataclass(frozen=True)
-class Plot(Common):
+class Plot(Stored):
     """Settings of ``lmc plot KIND [REFERENCE ...]``; the first reference is the kind.
 
     ``out``: the file, which ends in .pdf, .png or .svg; null is KIND.png. ``where``: values that a column
     must have (``where.match=none``).
     """
 
-    references: list[str] = field(default_factory=list)
-    out: str | None = None
+    references: list[Place] = field(default_factory=list)
+    out: Place | None = None
     where: Group = field(default_factory=dict)
 
 
@@ -109,11 +109,11 @@ lmc plot history 'digits-*' where.split=train""",
 
 
 @dataclass(frozen=True)
-class Report(Common):
+class Report(Stored):
     """Settings of ``lmc report``: references to restrict it to. ``out``: the HTML file."""
 
-    references: list[str] = field(default_factory=list)
-    out: str = "report.html"
+    references: list[Place] = field(default_factory=list)
+    out: Place = "report.html"
 
 
 REPORT = Command(
@@ -136,7 +136,7 @@ lmc report -o all.html""",
 class Explain(Common):
     """Settings of ``lmc explain``: the words of one term."""
 
-    references: list[str] = field(default_factory=list)
+    references: list[Place] = field(default_factory=list)
 
 
 EXPLAIN = Command(
@@ -159,10 +159,10 @@ lmc explain theory 4                             a section of the theory page"""
 
 
 @dataclass(frozen=True)
-class Remove(Common):
+class Remove(Stored):
     """Settings of ``lmc remove``."""
 
-    references: list[str] = field(default_factory=list)
+    references: list[Place] = field(default_factory=list)
     dry_run: bool = False
 
 

@@ -7,30 +7,46 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Gt, Le, Lt
 
+from lmc.core.effect import OnlyWith
 from lmc.core.names import registered
 from lmc.jobs.protocol.commands.entry import Command
-from lmc.jobs.protocol.commands.shared import Common, Count, Group, Pairwise, SplitName, group
+from lmc.jobs.protocol.commands.shared import (
+    Computed,
+    Count,
+    Globs,
+    Group,
+    Name,
+    Pairwise,
+    Place,
+    Points,
+    Seed,
+    Seeds,
+    SplitName,
+    group,
+)
 
+_KINDS = tuple(registered("lmc.jobs.measuring.paths", "PATHS"))
+_BENT = tuple(kind for kind in _KINDS if kind != "line")
 if TYPE_CHECKING:
     PathKind = str
 else:
-    PathKind = Literal[tuple(registered("lmc.jobs.measuring.paths", "PATHS"))]
+    PathKind = Literal[_KINDS]
 
 
 @dataclass(frozen=True)
-class Train(Common):
+class Train(Computed):
     """Settings of ``lmc train``. ``seeds`` is a list or a count; ``start`` a reference to begin from."""
 
     data: Group = group("digits")
     model: Group = group("mlp")
     variant: Group = group("standard")
     training: Group = field(default_factory=dict)
-    seeds: int | list[int] = 4
-    mask_seed: int = 0
-    init_seed: int | None = None
-    order_seed: int | None = None
-    start: str | None = None
-    name: str | None = None
+    seeds: Seeds = 4
+    mask_seed: Seed = 0
+    init_seed: Seed | None = None
+    order_seed: Seed | None = None
+    start: Place | None = None
+    name: Name | None = None
     stack: Count | None = None
     force: bool = False
     dry_run: bool = False
@@ -57,20 +73,20 @@ lmc train -m variant=standard,w,syre hydra/launcher=joblib""",
 
 
 @dataclass(frozen=True)
-class Import(Common):
+class Import(Computed):
     """Settings of ``lmc import``. ``references`` are checkpoint files, which become runs 0, 1, ...
 
     ``weights``: which are meant where several sets of weights in a file fit the network, by the key or the
     prefix that they lie under, or a word of it (``ema``).
     """
 
-    references: list[str] = field(default_factory=list)
+    references: list[Place] = field(default_factory=list)
     data: Group = group("digits")
     model: Group = group("mlp")
     variant: Group = group("standard")
     weights: str | None = None
-    mask_seed: int = 0
-    name: str | None = None
+    mask_seed: Seed = 0
+    name: Name | None = None
     force: bool = False
     dry_run: bool = False
 
@@ -122,17 +138,17 @@ lmc table neuron digits-mlp-w                    afterwards: one row per neuron"
 
 
 @dataclass(frozen=True)
-class Merge(Common):
+class Merge(Computed):
     """Settings of ``lmc merge``: which runs, aligned how, combined how."""
 
-    references: list[str] = field(default_factory=list)
+    references: list[Place] = field(default_factory=list)
     match: Group = group("identifiability")
     merge: Group = group("mean")
     restatistics: bool | None = None
     mixed: bool = False
     trust: bool = False
     data: Group = field(default_factory=dict)
-    name: str | None = None
+    name: Name | None = None
     force: bool = False
 
 
@@ -163,12 +179,12 @@ class Path(Pairwise):
     """
 
     match: Group = group("none")
-    alphas: int | list[float] = 25
+    alphas: Points = 25
     restatistics: bool | None = None
     kind: PathKind = "line"
     gap: bool = False
-    layers: str | list[str] = "*"
-    split: SplitName = "test"
+    layers: Annotated[Globs, OnlyWith(kind=_BENT, gap=True)] = "*"
+    split: Annotated[SplitName, OnlyWith(kind=_BENT, gap=True)] = "test"
 
 
 PATH = Command(
@@ -197,7 +213,7 @@ class Check(Pairwise):
     """
 
     split: SplitName = "test"
-    alphas: int | list[float] = 11
+    alphas: Points = 11
     low: Annotated[float, Gt(0), Lt(1)] = 0.02
     identifiable: Annotated[float, Gt(0), Le(1)] = 0.9
 
