@@ -44,8 +44,11 @@ class Estimate:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The interval, or where there is none the range of the values; NaN without values."""
-        if not np.isnan(self.low) or not self.values:
+        """What a figure draws: the interval, or below three units the range of the values.
+
+        The interval of two units reaches 12.7 standard errors to either side and would hide the rest.
+        """
+        if not self.values or self.units > 2 or (self.units == 0 and not np.isnan(self.low)):
             return self.low, self.high
         return min(self.values), max(self.values)
 

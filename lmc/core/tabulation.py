@@ -243,8 +243,8 @@ def _notes(declared: Sequence[Column], found: _Found, headings: Sequence[Heading
     if not names or not headings:
         return
     what = "runs" if names == {"seed"} else "pairs"
-    few = "no interval" if "pairs" in names else "the values"
-    yield f"mean [95 % bootstrap over {what}], or {few} below three {what}"
+    shared = ", or over the runs that they share" if what == "pairs" else ""
+    yield f"mean [95 % interval over {what}{shared}], Student's t; no interval over one"
     if "pairs" not in names:
         counts = sorted(
             {len(value.values) for cells in found.values() for value in cells.values() if value.values}

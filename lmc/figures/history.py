@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate
+from lmc.core.statistics import estimate, paired
 from lmc.figures.looks import looks
 from lmc.figures.writing import style
 
@@ -35,7 +35,7 @@ def draw(table: pd.DataFrame, split: str = "val") -> Figure:
         for place, quantity in zip(axes, panels, strict=True):
             for name in names:
                 own = table[table["experiment"] == name].dropna(subset=quantity)
-                groups = [(epoch, estimate(at[quantity])) for epoch, at in own.groupby("epoch")]
+                groups = [(epoch, estimate(at[quantity], paired(at))) for epoch, at in own.groupby("epoch")]
                 if not groups:
                     continue
                 epochs, values = zip(*groups, strict=True)

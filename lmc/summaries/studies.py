@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lmc.core.pairing import INTERVAL
 from lmc.summaries.summary import Summary
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def listing(size: str, rows: Sequence[Mapping[str, Any]]) -> Summary:
 
 def interval_note(runs: int, what: str) -> str:
     """How many runs a table rests on."""
-    return f"{runs} runs a case; {what}; mean [95 % bootstrap], or the values below three"
+    return f"{runs} runs a case; {what}; {INTERVAL}"
 
 
 def barriers(
@@ -88,7 +89,7 @@ def coherence(title: str, placed: pd.DataFrame, found: Mapping[Any, Any]) -> Sum
             row[f"midpoint barrier, {embedding}"] = str(found[embedding, "midpoint", str(copies)])
         rows.append(row)
     count = placed.groupby(["embedding", "copies"]).size().min()
-    note = f"{count} pairs a setting; mean [95 % bootstrap], or the values below three"
+    note = f"{count} pairs per setting; {INTERVAL} over outer seeds"
     return Summary.of(title, rows, note)
 
 

@@ -48,9 +48,7 @@ def verdicts(check: pd.DataFrame, pairable: Sequence[Experiment]) -> list[Verdic
         lines = [f"Barrier as a share of what training gained: {shares}."]
         if neurons:
             lines.append(f"Identifiable neurons: {', '.join(neurons)}.")
-        lines.append(
-            f"{pairs} pair{'s' if pairs != 1 else ''}; mean [95 % bootstrap], no interval below three."
-        )
+        lines.append(f"{pairs} pair{'s' if pairs != 1 else ''}; mean [95 % interval].")
         found.append(
             VerdictCard(
                 " and ".join(dict.fromkeys(map(str, names))),
@@ -175,7 +173,7 @@ def _measured(folder: Path) -> Sheet | None:
         rows.append(
             [entry(row["case"]), entry(row["quantity"]), entry(row["detail"]), number, entry(row["pairs"])]
         )
-    return Sheet(f"All {len(rows)} measured quantities", heads, rows, "mean [95 % bootstrap]")
+    return Sheet(f"All {len(rows)} measured quantities", heads, rows, "mean [95 % interval]")
 
 
 def settings(

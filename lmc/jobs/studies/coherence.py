@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lmc.core.pairing import run_pairs
 from lmc.core.statistics import estimate, rank_correlation
 from lmc.figures import coherence as figure
 from lmc.jobs.aligning.matcher import NONE
@@ -36,24 +35,30 @@ def coherence(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> 
 
 
 def _placed(barriers: pd.DataFrame, plans: Mapping[str, Plan]) -> pd.DataFrame:
-    """Barriers with the embedding and the number of copies of their data; coherence is 1 / copies."""
+    """Barriers with the embedding and copies of their data, coherence 1 / copies, and the outer seed."""
     settings = {plan.experiment.name: plan.settings.data for plan in plans.values()}
     names = barriers["experiment_a"]
     copies = names.map({name: data["copies"] for name, data in settings.items()})
+    outer = names.map({plan.experiment.name: plan.settings.mask_seed for plan in plans.values()})
     return barriers.assign(
         embedding=names.map({name: data["embedding"] for name, data in settings.items()}),
         copies=copies,
         coherence=1 / copies,
+        outer=outer,
     )
 
 
 def _quantities(placed: pd.DataFrame) -> Quantities:
+    """Outer seeds are the units: the pairs of one share masks and data; rho is that of each outer seed."""
     found: Quantities = {}
     for embedding, curve in placed.groupby("embedding", sort=False):
         for copies, part in curve.groupby("copies"):
-            pairs = run_pairs(part)
-            found[str(embedding), "midpoint", str(copies)] = estimate(part["midpoint_barrier"], pairs)
-        means = curve.groupby("coherence")["midpoint_barrier"].mean()
-        rho = rank_correlation(means.index.tolist(), means.tolist())
-        found[str(embedding), "spearman", "coherence"] = rho
+            outer = part["outer"].tolist()
+            found[str(embedding), "midpoint", str(copies)] = estimate(part["midpoint_barrier"], outer=outer)
+        means = curve.groupby(["outer", "coherence"], as_index=False)["midpoint_barrier"].mean()
+        by_outer = [
+            rank_correlation(own["coherence"].tolist(), own["midpoint_barrier"].tolist()).mean
+            for _, own in means.groupby("outer")
+        ]
+        found[str(embedding), "spearman", "coherence"] = estimate(by_outer)
     return found
