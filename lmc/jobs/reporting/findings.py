@@ -18,6 +18,7 @@ from lmc.store import files
 from lmc.store.experiments import Experiment, Run
 from lmc.store.records import SETTINGS, Reproduce, read_as
 from lmc.store.references import flatten
+from lmc.summaries.studies import score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,15 +129,24 @@ def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[ClaimCard, 
         record = read_as(Reproduce, folder / SETTINGS)
         stated = files.read_table(folder / "claim.parquet")
         listed = [
-            ClaimLine(row["claim"], bool(row["holds"]), row["numbers"].split("; "))
+            ClaimLine(row["claim"], _outcome(row), [*row["numbers"].split("; "), *_control(row)])
             for row in stated.to_dict("records")
         ]
-        holding = sum(claim.holds for claim in listed)
-        subtitle = f"{record.definition.get('title', '')}; {holding} of {len(listed)} claims hold"
+        counted = score([claim.outcome for claim in listed])
+        subtitle = f"{record.definition.get('title', '')}; {counted}"
         picture = folder / f"{record.experiment}.png"
         image = base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else ""
         found.append((ClaimCard(folder.name, subtitle, listed, image, _measured(folder)), folder, record))
     return found
+
+
+def _outcome(row: Mapping[Any, Any]) -> str:
+    """As it was judged; tables of old versions know two outcomes only."""
+    return str(row.get("outcome") or ("holds" if row["holds"] else "does not hold"))
+
+
+def _control(row: Mapping[Any, Any]) -> list[str]:
+    return [f"must not hold where {row['control']}"] if row.get("control") else []
 
 
 def _experiments(folder: Path) -> set[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate, rank_correlation
+from lmc.core.ranks import rank_correlation
+from lmc.core.statistics import estimate
 from lmc.figures import coherence as figure
 from lmc.jobs.aligning.matcher import NONE
 from lmc.jobs.aligning.pair import each_aligned
@@ -14,7 +15,7 @@ from lmc.jobs.measuring.paths.line import Line
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.protocol.commands.running import Path
 from lmc.jobs.protocol.talk import Talk
-from lmc.jobs.studies.measured import Definition, Measured, Quantities, lineup
+from lmc.jobs.studies.measured import Definition, Measured, Quantities, learnt, lineup
 from lmc.summaries import studies as words
 
 if TYPE_CHECKING:
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 def coherence(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> Measured:
     """Quantities ``embedding:midpoint:copies`` (all outer seeds) and ``embedding:spearman:coherence``."""
     line = Line(Path(alphas=definition["alphas"]))
-    lineups = [lineup(plan, definition, talk) for plan in plans.values()]
+    by_case = {case: lineup(plan, definition, talk) for case, plan in plans.items()}
+    lineups = list(by_case.values())
     with talk.progress("scanning", sum(len(ready.pairs) for ready in lineups)) as bar:
         tables = measure_pairs(each_aligned(lineups, [NONE]), [line], bar)
     barriers = tables["barrier"]
     placed = _placed(barriers[barriers["split"] == definition["split"]], plans)
     quantities = _quantities(placed)
     summary = words.coherence(str(definition["title"]), placed, quantities)
-    return Measured(tables, quantities, summary, figure.draw(placed))
+    known: Quantities = {}
+    for case, plan in plans.items():
+        known.update(learnt(case, plan, definition, by_case[case].dataset))
+    other = _quantities(_exchanged(placed)) | known
+    return Measured(tables, quantities | known, summary, figure.draw(placed), other)
 
 
 def _placed(barriers: pd.DataFrame, plans: Mapping[str, Plan]) -> pd.DataFrame:
@@ -46,6 +52,13 @@ def _placed(barriers: pd.DataFrame, plans: Mapping[str, Plan]) -> pd.DataFrame:
         coherence=1 / copies,
         outer=outer,
     )
+
+
+def _exchanged(placed: pd.DataFrame) -> pd.DataFrame:
+    """The same barriers under the numbers of copies in reverse."""
+    copies = sorted(placed["copies"].unique())
+    other = placed["copies"].map(dict(zip(copies, reversed(copies), strict=True)))
+    return placed.assign(copies=other, coherence=1 / other)
 
 
 def _quantities(placed: pd.DataFrame) -> Quantities:
