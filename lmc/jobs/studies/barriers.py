@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,8 @@ def _barriers(case: str, scanned: pd.DataFrame, gain: pd.DataFrame) -> Quantitie
         own = part.merge(gain, on=_PAIR)
         by_match[str(match)] = own["loss_barrier"]
         gained, pairs = own["constant"] - own["loss"], run_pairs(own)
+        if not gained.mean() > 0:
+            gained = gained * math.nan  # nothing was gained, so there is no share of it
         found[case, "barrier", str(match)] = estimate(own["loss_barrier"], pairs)
         found[case, "share", str(match)] = ratio(own["loss_barrier"], gained, pairs)
     ours = by_match.get("identifiability")
