@@ -13,7 +13,7 @@ _PLAIN = (1e-4, 1e6)
 
 
 def shown(value: Estimate) -> tuple[list[str], list[str]]:
-    """The mean and the ends of its interval as text; below three values the values themselves, and no ends.
+    """The mean and the ends of its interval as text; without one the values themselves, and no ends.
 
     The half width of the interval keeps two digits, and all numbers of an estimate have as many decimals;
     without a width the largest keeps three. Very small and very large numbers are written ``1.2e-5``, with

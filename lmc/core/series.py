@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.ratios import relative_swap_cost
 from lmc.core.splits import common_split
-from lmc.core.statistics import Estimate, estimate
+from lmc.core.statistics import Estimate, estimate, paired
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,10 +148,8 @@ def over_epochs(part: pd.DataFrame) -> list[tuple[int, Estimate]]:
     What several layers have at one epoch is averaged within each pair first. Epochs without a value are
     left out.
     """
-    means = part.groupby([*PAIR, "epoch"], sort=False, as_index=False)["value"].mean()
+    means = part.groupby([*PAIR, "epoch"], sort=False, as_index=False)[["value"]].mean()
     found = []
     for epoch, at in means.groupby("epoch"):
-        a, b = (list(zip(at[f"experiment_{side}"], at[f"seed_{side}"], strict=True)) for side in "ab")
-        pairs = None if a == b else list(zip(a, b, strict=True))
-        found.append((int(str(epoch)), estimate(at["value"], pairs)))
+        found.append((int(str(epoch)), estimate(at["value"], paired(at))))
     return [(epoch, value) for epoch, value in found if value.values]

@@ -11,7 +11,7 @@ cover .75 to .89, so there are none here.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     Pairs = Sequence[tuple[Hashable, Hashable]]
 
 LEVEL = 0.95
-FEWEST_CASES = 5
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,8 @@ class Estimate:
             a ratio whose denominator may be zero. Print ``values`` then.
         values: one number per row that was used.
         units: how many independent units the interval rests on (0: not known).
+        parts: per row what it hangs on and its part in the deviation, so that two estimates of the same rows
+            can be compared row by row.
     """
 
     mean: float
@@ -41,11 +42,15 @@ class Estimate:
     high: float
     values: tuple[float, ...]
     units: int = 0
+    parts: tuple[tuple[frozenset[Hashable], float], ...] = field(default=(), repr=False, compare=False)
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The interval, or where there is none the range of the values; NaN without values."""
-        if not np.isnan(self.low) or not self.values:
+        """What a figure draws: the interval, or below three units the range of the values.
+
+        The interval of two units reaches 12.7 standard errors to either side and would hide the rest.
+        """
+        if not self.values or self.units > 2 or (self.units == 0 and not np.isnan(self.low)):
             return self.low, self.high
         return min(self.values), max(self.values)
 
@@ -102,11 +107,46 @@ def ratio(
     kept = tuple(float(value) for value in values)
     if not np.isfinite([top.sum(), total]).all():
         return Estimate(mean, np.nan, np.nan, kept)
-    half, count = _half_width((top - mean * bottom) / bottom.mean(), units)
+    residuals = (top - mean * bottom) / bottom.mean()
+    half, count = _half_width(residuals, units)
     doubt, _ = _half_width(bottom - bottom.mean(), units)
     if not doubt < abs(bottom.mean()):
         half = np.nan
-    return Estimate(mean, mean - half, mean + half, kept, count)
+    parts = tuple(zip(units, residuals.tolist(), strict=True))
+    return Estimate(mean, mean - half, mean + half, kept, count, parts)
+
+
+def difference(first: Estimate, second: Estimate, factor: float = 1.0) -> Estimate:
+    """``first - factor * second`` with its interval.
+
+    Row by row where both are of the same rows (two matchers of the same pairs); else the two are independent
+    (Welch, with Satterthwaite's degrees of freedom). No interval where either has none.
+    """
+    mean = first.mean - factor * second.mean
+    rows = [unit for unit, _ in first.parts]
+    if rows and rows == [unit for unit, _ in second.parts]:
+        a, b = (np.array([part for _, part in each.parts]) for each in (first, second))
+        half, count = _half_width(a - factor * b, rows)
+        half = np.nan if np.isnan([first.low, second.low]).any() else half
+    else:
+        half, count = _welch(first, second, factor)
+    return Estimate(mean, mean - half, mean + half, (mean,), count)
+
+
+def _welch(first: Estimate, second: Estimate, factor: float) -> tuple[float, int]:
+    from scipy.special import stdtrit
+
+    count, tail = first.units + second.units, (1 + LEVEL) / 2
+    if min(first.units, second.units) < 2:
+        return np.nan, count
+    freedom = np.array([first.units - 1, second.units - 1])
+    half = np.array([first.high - first.low, abs(factor) * (second.high - second.low)]) / 2
+    squares = (half / stdtrit(freedom, tail)) ** 2
+    if not squares.sum() > 0:
+        return float(squares.sum()), count
+    return float(
+        stdtrit(squares.sum() ** 2 / (squares**2 / freedom).sum(), tail) * np.sqrt(squares.sum())
+    ), count
 
 
 def _units(rows: int, pairs: Pairs | None, outer: Sequence[Hashable] | None) -> list[frozenset[Hashable]]:
@@ -147,37 +187,3 @@ def paired(table: pd.DataFrame) -> list[tuple[str, str]] | None:
     if f"seed{ends[0]}" not in table:
         return None
     return list(zip(*map(side, ends), strict=True))
-
-
-def rank_correlation(x: Sequence[float], y: Sequence[float]) -> Estimate:
-    """Spearman's rho over cases with Fisher's z interval and the variance ``(1 + rho^2 / 2) / (cases - 3)``.
-
-    Source: Bonett and Wright, Sample size requirements for estimating Pearson, Kendall and Spearman
-    correlations (2000). A perfect order counts as rho half a step below 1, so that few cases do not make it
-    certain; below ``FEWEST_CASES`` there is no interval. Cases are taken as drawn at random. Beyond .95 the
-    interval is too narrow (it covers .81 to .91 at 6 to 18 normal cases of correlation .99).
-
-    Returns:
-        rho, its interval, and ``units``: the number of cases; NaN below three or where a side is constant.
-    """
-    from scipy.stats import spearmanr
-
-    first, second = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    count = len(first)
-    if count < 3 or not (np.ptp(first) > 0 and np.ptp(second) > 0):
-        return Estimate(np.nan, np.nan, np.nan, (), count)
-    rho = float(spearmanr(first, second).statistic)
-    if count < FEWEST_CASES:
-        return Estimate(rho, np.nan, np.nan, (rho,), count)
-    low, high = _fisher(rho, count)
-    return Estimate(rho, low, high, (rho,) * count, count)
-
-
-def _fisher(rho: float, count: int) -> tuple[float, float]:
-    from scipy.special import ndtri
-
-    inside = 1 - 6 / (count**3 - count)
-    z = np.arctanh(np.clip(rho, -inside, inside))
-    half = ndtri((1 + LEVEL) / 2) * np.sqrt((1 + rho**2 / 2) / (count - 3))
-    low, high = np.tanh(z - half), np.tanh(z + half)
-    return min(float(low), rho), max(float(high), rho)

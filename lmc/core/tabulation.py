@@ -238,8 +238,8 @@ def _notes(
     unit = _unit(declared)
     if not unit or not headings:
         return
-    few = "no interval" if any(column.role == "pairs" for column in declared) else "the values"
-    yield f"mean [95 % bootstrap over {unit}], or {few} below three {unit}"
+    shared = ", or over the runs that they share" if unit == "pairs" else ""
+    yield f"mean [95 % interval over {unit}{shared}], Student's t; no interval over one"
     ends = [heading.best for heading in headings]
     if any(ends) and rows > 1:
         listed = [text for end, text in (("low", "↓ the lowest"), ("high", "↑ the highest")) if end in ends]

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """One curve per embedding, with bootstrap intervals over pairs.
+    """One curve per embedding, with intervals over outer seeds.
 
     Args:
-        table: the table ``barrier`` with columns ``embedding`` and ``coherence``.
+        table: the table ``barrier`` with columns ``embedding``, ``coherence`` and ``outer``.
     """
     from matplotlib.figure import Figure
 
@@ -25,7 +25,10 @@ def draw(table: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(4.6, 3.2))
         place = figure.subplots()
         for marker, (embedding, curve) in zip("os^v", table.groupby("embedding", sort=False), strict=False):
-            points = [(x, estimate(part["midpoint_barrier"])) for x, part in curve.groupby("coherence")]
+            points = [
+                (x, estimate(at["midpoint_barrier"], outer=at["outer"].tolist()))
+                for x, at in curve.groupby("coherence")
+            ]
             xs = [float(x) for x, _ in points]  # type: ignore[arg-type]
             means = [point.mean for _, point in points]
             lengths = spread([point for _, point in points])

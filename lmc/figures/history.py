@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.series import whole_courses
 from lmc.core.splits import common_split
-from lmc.core.statistics import estimate
+from lmc.core.statistics import estimate, paired
 from lmc.figures.looks import looks, sized
 from lmc.figures.writing import style
 
@@ -40,7 +40,7 @@ def draw(table: pd.DataFrame, split: str = "val") -> Figure:
             for name in names:
                 own = whole_courses(table[table["experiment"] == name], ["experiment"], ["seed"])
                 own = own.dropna(subset=quantity)
-                groups = [(epoch, estimate(at[quantity])) for epoch, at in own.groupby("epoch")]
+                groups = [(epoch, estimate(at[quantity], paired(at))) for epoch, at in own.groupby("epoch")]
                 if not groups:
                     continue
                 epochs, values = zip(*groups, strict=True)

@@ -74,7 +74,7 @@ class ClaimLine:
     """A claim of a named experiment with the numbers that decide it."""
 
     text: str
-    holds: bool
+    outcome: str
     numbers: Sequence[str]
 
 

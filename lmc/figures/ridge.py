@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate
+from lmc.core.statistics import estimate, paired
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -29,13 +29,16 @@ def draw(table: pd.DataFrame) -> Figure:
         for place, (layer, part) in zip(axes, panels, strict=True):
             for colour, (case, own) in zip(colours, part.groupby("case", sort=False), strict=False):
                 ridge = own[own["estimate"] == "ridge"]
-                points = [(beta, estimate(at["relative_swap_cost"])) for beta, at in ridge.groupby("beta")]
+                points = [
+                    (beta, estimate(at["relative_swap_cost"], paired(at)))
+                    for beta, at in ridge.groupby("beta")
+                ]
                 betas = [float(beta) for beta, _ in points]  # type: ignore[arg-type]
                 place.plot(betas, [value.mean for _, value in points], "o-", color=colour, label=str(case))
                 place.fill_between(
                     betas,
-                    [min(value.values, default=value.mean) for _, value in points],
-                    [max(value.values, default=value.mean) for _, value in points],
+                    [value.ends[0] for _, value in points],
+                    [value.ends[1] for _, value in points],
                     color=colour,
                     alpha=0.15,
                     linewidth=0,

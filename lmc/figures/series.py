@@ -18,7 +18,7 @@ _MANY = 7
 
 
 def curves(place: Axes, part: pd.DataFrame, layers: Sequence[str] = ()) -> None:
-    """One line each with its interval, or the range below three values.
+    """One line each with its interval, or the range of the values below three.
 
     Args:
         part: of ``series``.

@@ -11,6 +11,7 @@ from lmc.jobs.protocol.outcome import Outcome
 from lmc.jobs.protocol.talk import Talk
 from lmc.jobs.studies import MEASURES
 from lmc.jobs.studies.claims import claim_table, measure_table
+from lmc.jobs.studies.controls import judge
 from lmc.jobs.studies.study import Study, listing
 from lmc.store import results
 from lmc.summaries.studies import claims
@@ -25,7 +26,7 @@ def run(settings: Reproduce, talk: Talk) -> Outcome:
     train(list(study.first.values()), talk)
     plans = study.started(talk)
     measured = MEASURES[study.definition["measure"]](plans, study.definition, talk)
-    judged = [claim.judge(measured.quantities) for claim in study.claims]
+    judged = judge(study, plans, measured, talk)
     tables = {
         **measured.tables,
         "measure": measure_table(measured.quantities),

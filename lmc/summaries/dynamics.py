@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lmc.core.pairing import pair_count
+from lmc.core.pairing import INTERVAL, pair_count
 from lmc.core.series import BETWEEN, FIRST, PREVIOUS, WHOLE, over_epochs, series
 from lmc.summaries.summary import Summary
 
@@ -74,7 +74,7 @@ def _summary(name: str, part: pd.DataFrame, split: str) -> Summary:
         ).drop_duplicates()
     )
     pairs = part[(part["seed_a"] != part["seed_b"]) | (part["experiment_a"] != part["experiment_b"])]
-    notes = [f"{pair_count(pairs)} of {runs} runs; mean [95 % bootstrap], or the values below three"]
+    notes = [f"{pair_count(pairs)} of {runs} runs; {INTERVAL} over these"]
     if len(some) < len(epochs):
         notes.append(f"{len(some)} of {len(epochs)} epochs; all are in the tables and the figures")
     return Summary(name, pd.DataFrame(rows), tuple(notes))

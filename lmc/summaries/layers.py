@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.statistics import estimate
+from lmc.core.statistics import estimate, paired
 from lmc.summaries.summary import Summary, over_runs
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ def _cost_row(part: pd.DataFrame, facts: pd.DataFrame) -> dict[str, Any]:
         "k": f"{facts['dimension'].mean():.0f} of {facts['inputs'].iloc[0]}",
         "explained": f"{facts['explained_variance'].mean():.3f}",
         "coherence": f"{facts['coherence'].mean():.3f}",
-        "own cost": str(estimate(part["own"])),
-        "swap cost": str(estimate(part["mean"])),
+        "own cost": str(estimate(part["own"], paired(part))),
+        "swap cost": str(estimate(part["mean"], paired(part))),
         "least": f"{part['least'].min():.3g}",
         "share <= 0": f"{part['cheap'].mean():.1%}",
         "identifiable": f"{part['identifiable'].mean():.1%}" if whole else "-",
     }
     if "distance" in part:
-        row["class distance"] = str(estimate(part["distance"]))
+        row["class distance"] = str(estimate(part["distance"], paired(part)))
     return row
 
 
@@ -77,8 +77,8 @@ def coherence(layers: pd.DataFrame, bounds: pd.DataFrame) -> Summary:
             "experiment": name,
             "layer": layer,
             "k": f"{part['dimension'].mean():.0f} of {part['inputs'].iloc[0]}",
-            "coherence": str(estimate(part["coherence"])),
-            "anisotropy": str(estimate(part["anisotropy_mean"])),
+            "coherence": str(estimate(part["coherence"], paired(part))),
+            "anisotropy": str(estimate(part["anisotropy_mean"], paired(part))),
             "largest": f"{part['anisotropy_max'].max():.3g}",
         }
         own = bounds[(bounds["experiment"] == name) & (bounds["layer"] == layer)]

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lmc.core.pairing import INTERVAL
 from lmc.summaries.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Condition(Protocol):
-    """One comparison with the numbers in it."""
-
-    text: str
-    holds: bool
 
 
 class JudgedClaim(Protocol):
@@ -26,23 +21,42 @@ class JudgedClaim(Protocol):
         """In words."""
 
     @property
-    def holds(self) -> bool:
-        """Whether all conditions do."""
+    def outcome(self) -> str:
+        """Holds, does not hold, cannot be decided, or too small to decide."""
 
     @property
     def conditions(self) -> Sequence[Any]:
-        """``Condition`` each."""
+        """With ``text`` and ``outcome`` each."""
+
+    @property
+    def control(self) -> str:
+        """The outcomes where the claim must not hold; empty where there are none."""
 
 
 def claims(judged: Sequence[JudgedClaim]) -> Summary:
-    """Each claim with its conditions below it."""
+    """Each claim with its conditions and controls below it."""
     rows = []
     for place, claim in enumerate(judged, start=1):
-        rows.append({"claim": f"{place}. {claim.text}", "": "holds" if claim.holds else "does not hold"})
+        rows.append({"claim": f"{place}. {claim.text}", "": claim.outcome})
         for condition in claim.conditions:
-            rows.append({"claim": f"   {condition.text}", "": "" if condition.holds else "fails"})
-    holding = sum(claim.holds for claim in judged)
-    return Summary.of("claims", rows, f"{holding} of {len(judged)} claims hold")
+            outcome = "" if condition.outcome == "holds" else condition.outcome
+            rows.append({"claim": f"   {condition.text}", "": outcome})
+        if claim.control:
+            rows.append({"claim": f"   must not hold where {claim.control}", "": ""})
+    return Summary.of("claims", rows, score([claim.outcome for claim in judged]))
+
+
+def score(outcomes: Sequence[str]) -> str:
+    """How many claims hold, do not, and cannot be decided; no score where the size is too small."""
+    counts = Counter(outcomes)
+    if "too small to decide" in counts:
+        return "too small to decide: these sizes only show that it runs"
+    others = ", ".join(
+        f"{counts[each]} {words}"
+        for each, words in (("does not hold", "not"), ("cannot be decided", "cannot be decided"))
+        if counts[each]
+    )
+    return f"{counts['holds']} of {len(outcomes)} claims hold" + (f", {others}" if others else "")
 
 
 def listing(size: str, rows: Sequence[Mapping[str, Any]]) -> Summary:
@@ -56,7 +70,7 @@ def listing(size: str, rows: Sequence[Mapping[str, Any]]) -> Summary:
 
 def interval_note(runs: int, what: str) -> str:
     """How many runs a table rests on."""
-    return f"{runs} runs a case; {what}; mean [95 % bootstrap], or the values below three"
+    return f"{runs} runs a case; {what}; {INTERVAL}"
 
 
 def barriers(
@@ -88,7 +102,7 @@ def coherence(title: str, placed: pd.DataFrame, found: Mapping[Any, Any]) -> Sum
             row[f"midpoint barrier, {embedding}"] = str(found[embedding, "midpoint", str(copies)])
         rows.append(row)
     count = placed.groupby(["embedding", "copies"]).size().min()
-    note = f"{count} pairs a setting; mean [95 % bootstrap], or the values below three"
+    note = f"{count} pairs per setting; {INTERVAL} over outer seeds"
     return Summary.of(title, rows, note)
 
 

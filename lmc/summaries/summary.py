@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.pairing import INTERVAL, pair_count
+from lmc.core.pairing import INTERVAL, interval_over, pair_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,13 +36,12 @@ def by_experiments(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def over_pairs(table: pd.DataFrame) -> str:
     """How many pairs a table's means are over, and what its intervals are."""
-    return f"{pair_count(table)}; {INTERVAL}"
+    return f"{pair_count(table)}; {interval_over(table)}"
 
 
 def over_runs(count: int) -> str:
     """The same of runs."""
-    runs = f"{count} run{'s' if count != 1 else ''}"
-    return f"{runs}; mean [95 % bootstrap] over runs, or the values below three"
+    return "1 run, no interval" if count == 1 else f"{count} runs; {INTERVAL} over runs"
 
 
 def facts(title: str, rows: Sequence[Mapping[str, str]], *notes: str) -> Summary:

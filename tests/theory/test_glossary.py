@@ -28,7 +28,7 @@ permutation group; block; fixed axis; matching objective; optimal; identity; ran
 recording point; margin; mutual; constant unit; cross term; additivity gap; feature gap; feature cosine; barrier;
 loss barrier; loss barrier max; midpoint barrier; accuracy barrier; relative accuracy drop; alpha; line;
 representation merging; head; restatistics; linear mode connectivity; verdict; disjoint pairs;
-bootstrap interval; CKA; update cosine; NTK; NTK alignment; NTK distance; linearisation; linearisation agreement;
+interval; CKA; update cosine; NTK; NTK alignment; NTK distance; linearisation; linearisation agreement;
 linearisation error; agreement; seed; mask_seed; start; reference; experiment; run; checkpoint; claim
 """
 ENTRY = "## Group\n\n### term\n\nWhat it is.\n\n- source: theory 1\n"

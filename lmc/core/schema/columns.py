@@ -110,7 +110,7 @@ ANISOTROPY_MEAN = number("anisotropy_mean", "mean anisotropy over slots")
 QUANTITY = text("quantity", "what was measured", "quantity")
 ESTIMATED = (
     number("mean", "mean over pairs of runs", role="mean"),
-    number("low", "2.5 % end of the bootstrap interval", role="low"),
-    number("high", "97.5 % end of the bootstrap interval", role="high"),
+    number("low", "lower end of the 95 % interval", role="low"),
+    number("high", "upper end of the 95 % interval", role="high"),
 )
 PAIRS = count("pairs", "number of pairs of runs", "pairs")

@@ -81,6 +81,8 @@ CLAIM = Table(
         text("claim", "what the paper says"),
         text("numbers", "what was measured", "text"),
         flag("holds", "whether the claim holds", "text"),
+        text("outcome", "holds, does not hold, cannot be decided, or too small to decide", "text"),
+        text("control", "the outcome of the same claim where it must not hold", "text"),
     ),
     made_by="lmc reproduce",
     apart=True,

@@ -18,6 +18,7 @@ from lmc.store import files
 from lmc.store.experiments import Experiment, Run
 from lmc.store.records import SETTINGS, Reproduce, read_as
 from lmc.store.references import flatten
+from lmc.summaries.studies import score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ def _card(subject: str, part: pd.DataFrame) -> VerdictCard:
     lines = [f"Barrier as a share of what training gained: {shares}."]
     if neurons:
         lines.append(f"Identifiable neurons: {', '.join(neurons)}.")
-    lines.append(f"{pairs} pair{'s' if pairs != 1 else ''}; mean [95 % bootstrap], no interval below three.")
+    lines.append(f"{pairs} pair{'s' if pairs != 1 else ''}; mean [95 % interval].")
     verdict = str(first["verdict"])
     hedge = "" if bool(first["certain"]) else "not certain; lmc check says why"
     return VerdictCard(subject, verdict, _MOODS.get(verdict, "none"), hedge, lines)
@@ -129,15 +130,24 @@ def claims(outputs: Path, names: Sequence[str] | None) -> list[tuple[ClaimCard, 
         record = read_as(Reproduce, folder / SETTINGS)
         stated = files.read_table(folder / "claim.parquet")
         listed = [
-            ClaimLine(row["claim"], bool(row["holds"]), row["numbers"].split("; "))
+            ClaimLine(row["claim"], _outcome(row), [*row["numbers"].split("; "), *_control(row)])
             for row in stated.to_dict("records")
         ]
-        holding = sum(claim.holds for claim in listed)
-        subtitle = f"{record.definition.get('title', '')}; {holding} of {len(listed)} claims hold"
+        counted = score([claim.outcome for claim in listed])
+        subtitle = f"{record.definition.get('title', '')}; {counted}"
         picture = folder / f"{record.experiment}.png"
         image = base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else ""
         found.append((ClaimCard(folder.name, subtitle, listed, image, _measured(folder)), folder, record))
     return found
+
+
+def _outcome(row: Mapping[Any, Any]) -> str:
+    """As it was judged; tables of old versions know two outcomes only."""
+    return str(row.get("outcome") or ("holds" if row["holds"] else "does not hold"))
+
+
+def _control(row: Mapping[Any, Any]) -> list[str]:
+    return [f"must not hold where {row['control']}"] if row.get("control") else []
 
 
 def _experiments(folder: Path) -> set[str]:
@@ -174,7 +184,7 @@ def _measured(folder: Path) -> Sheet | None:
         rows.append(
             [entry(row["case"]), entry(row["quantity"]), entry(row["detail"]), number, entry(row["pairs"])]
         )
-    return Sheet(f"All {len(rows)} measured quantities", heads, rows, "mean [95 % bootstrap]")
+    return Sheet(f"All {len(rows)} measured quantities", heads, rows, "mean [95 % interval]")
 
 
 def settings(

@@ -1,58 +1,84 @@
-"""Claims as conditions on measured quantities, and whether they hold.
+"""Claims as conditions on measured quantities: whether they hold, do not hold, or cannot be decided.
 
-A quantity is ``case:name:detail`` (its mean over pairs) or with ``@low`` / ``@high`` an end of its
-interval; a condition compares one with a number, or with a factor times another:
-``w1:barrier:none < 0.2 * standard:barrier:none``.
+A quantity is ``case:name:detail``; a condition compares it with a number (the margin), or with a factor
+times another quantity: ``w1:barrier:none < 0.2 * standard:barrier:none``. It holds where the whole 95 %
+interval of the difference lies on its side, does not where all of it lies on the other, and else cannot be
+decided: noise never makes a claim hold. A quantity without an interval (one pair, undefined) decides nothing.
 """
 
 from __future__ import annotations
 
-import operator
+import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import SettingError
 from lmc.core.schema import frame
-from lmc.core.statistics import Estimate
+from lmc.core.statistics import Estimate, difference
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Quantities = Mapping[tuple[str, str, str], Estimate]
 
-_QUANTITY = r"[\w.+-]+:\w+:[\w.+-]+(?:@(?:low|high))?"
-_CONDITION = re.compile(
-    rf"^({_QUANTITY})\s*(<=|>=|<|>|==)\s*(?:([\d.eE+-]+)\s*\*\s*)?({_QUANTITY}|[\d.eE+-]+)$"
-)
-_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "cannot be decided"
+TOO_SMALL = "too small to decide"
+
+_QUANTITY = r"[\w.+-]+:\w+:[\w.+-]+"
+_NUMBER = r"-?[\d.]+(?:[eE][+-]?\d+)?"
+_CONDITION = re.compile(rf"^({_QUANTITY})\s*(<|>)\s*(?:({_NUMBER})\s*\*\s*)?({_QUANTITY}|{_NUMBER})$")
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison with the numbers in it."""
+    """One comparison with the numbers in it, and what came of it."""
 
     text: str
-    holds: bool
+    outcome: str
 
 
 @dataclass(frozen=True)
 class JudgedClaim:
-    """A claim with the conditions that decide it."""
+    """A claim with the conditions that decide it.
+
+    ``controls``: what comes of the same claim where it must not hold, such as on untrained networks.
+    """
 
     text: str
     conditions: tuple[Condition, ...]
+    controls: Mapping[str, str] = field(default_factory=dict)
+    too_small: bool = False
+
+    @property
+    def decided(self) -> str:
+        """What its conditions say together: one that fails refutes it."""
+        outcomes = {condition.outcome for condition in self.conditions}
+        return next((each for each in (FAILS, UNDECIDED) if each in outcomes), HOLDS)
+
+    @property
+    def outcome(self) -> str:
+        """The same; at a size that is too small that, whatever was measured."""
+        return TOO_SMALL if self.too_small else self.decided
 
     @property
     def holds(self) -> bool:
         """Whether all conditions do."""
-        return all(condition.holds for condition in self.conditions)
+        return self.outcome == HOLDS
 
     @property
     def numbers(self) -> str:
-        """The conditions on one line; those that fail say so."""
-        return "; ".join(each.text + ("" if each.holds else " (fails)") for each in self.conditions)
+        """The conditions on one line; those that do not hold say so."""
+        marked = (
+            each.text + ("" if each.outcome == HOLDS else f" ({each.outcome})") for each in self.conditions
+        )
+        return "; ".join(marked)
+
+    @property
+    def control(self) -> str:
+        """What comes of the controls on one line."""
+        return "; ".join(f"{name}: {outcome}" for name, outcome in self.controls.items())
 
 
 @dataclass(frozen=True)
@@ -67,15 +93,60 @@ class Claim:
         """Raises SettingError: a condition cannot be read."""
         return cls(text, tuple(map(parse, conditions)))
 
-    def judge(self, quantities: Quantities) -> JudgedClaim:
-        """Whether every condition holds; a quantity that is undefined (NaN) makes it fail."""
-        judged = []
-        for left, compare, factor, right in self.conditions:
-            limit = (float(factor) if factor else 1.0) * _value(right, quantities)
-            times = f"{factor} x " if factor and float(factor) != 1 else ""
-            shown = f"{_show(left, quantities)} {compare} {times}{_show(right, quantities)}"
-            judged.append(Condition(shown, bool(_COMPARE[compare](_value(left, quantities), limit))))
+    @property
+    def named(self) -> set[str]:
+        """The cases, or series of cases, that its conditions name."""
+        return {
+            each.partition(":")[0] for part in self.conditions for each in (part[0], part[3]) if ":" in each
+        }
+
+    def judge(self, quantities: Quantities, learnt: float | None = None) -> JudgedClaim:
+        """What comes of every condition.
+
+        Args:
+            learnt: the share of the loss of a constant output that the runs of every case named must have
+                removed: claims speak of trained networks.
+        """
+        judged = [_condition(*each, quantities) for each in self.conditions]
+        if learnt is not None:
+            judged.append(_least_learnt(self.named, quantities, learnt))
         return JudgedClaim(self.text, tuple(judged))
+
+
+def _condition(left: str, compare: str, factor: str | None, right: str, quantities: Quantities) -> Condition:
+    value = _find(left, quantities)
+    if ":" not in right:
+        limit = float(factor or 1) * float(right)
+        return Condition(f"{_show(left, value)} {compare} {limit:g}", _side(value, compare, limit))
+    other, times = _find(right, quantities), float(factor or 1)
+    apart = difference(value, other, times)
+    scaled = "" if times == 1 else f"{times:g} x "
+    text = f"{_show(left, value)} {compare} {scaled}{_show(right, other)}, difference {apart}"
+    return Condition(text, _side(apart, compare, 0.0))
+
+
+def _side(value: Estimate, compare: str, limit: float) -> str:
+    """On which side of a limit an interval lies."""
+    if math.isnan(value.low) or math.isnan(value.high):
+        return UNDECIDED
+    below, above = value.high < limit, value.low > limit
+    if not (below or above):
+        exact = value.low == value.high == limit
+        return FAILS if exact else UNDECIDED
+    return HOLDS if below == (compare == "<") else FAILS
+
+
+def _least_learnt(named: Iterable[str], quantities: Quantities, limit: float) -> Condition:
+    """Whether the case that learnt least did learn; names that are no case and no series stand for all."""
+    there = {case: value for (case, name, _), value in quantities.items() if name == "learnt"}
+    meant = {case for case in there for name in named if case == name or case.startswith(f"{name}-")}
+    if not there:
+        return Condition("learnt: not measured", UNDECIDED)
+    case, value = min(
+        ((case, there[case]) for case in meant or there),
+        key=lambda each: -math.inf if math.isnan(each[1].low) else each[1].low,
+    )
+    return Condition(f"learnt at least (by {case}) {value} > {limit:g}", _side(value, ">", limit))
 
 
 def claim_table(name: str, judged: Sequence[JudgedClaim]) -> pd.DataFrame:
@@ -83,7 +154,14 @@ def claim_table(name: str, judged: Sequence[JudgedClaim]) -> pd.DataFrame:
     return frame(
         "claim",
         [
-            {"experiment": name, "claim": each.text, "numbers": each.numbers, "holds": each.holds}
+            {
+                "experiment": name,
+                "claim": each.text,
+                "numbers": each.numbers,
+                "holds": each.holds,
+                "outcome": each.outcome,
+                "control": each.control,
+            }
             for each in judged
         ],
     )
@@ -119,27 +197,13 @@ def parse(condition: str) -> tuple[str, str, str | None, str]:
 
 
 def _find(token: str, quantities: Quantities) -> Estimate:
-    case, name, detail = token.partition("@")[0].split(":")
+    case, name, detail = token.split(":")
     try:
         return quantities[case, name, detail]
     except KeyError:
         raise SettingError(f"{token}: was not measured") from None
 
 
-def _value(token: str, quantities: Quantities) -> float:
-    if ":" not in token:
-        return float(token)
-    found = _find(token, quantities)
-    end = token.partition("@")[2]
-    if not end:
-        return found.mean
-    return found.ends[end == "high"]
-
-
-def _show(token: str, quantities: Quantities) -> str:
-    if ":" not in token:
-        return token
-    name, _, end = token.partition("@")
-    at = {"": "", "low": ", from ", "high": ", up to "}[end]
-    value = f"{at}{_value(token, quantities):.3g}" if end else f" {_find(token, quantities)}"
-    return name.replace(":", " ").replace("_", " ") + value
+def _show(token: str, value: Estimate) -> str:
+    rests_on = f" (n={value.units})" if value.units else ""
+    return f"{token.replace(':', ' ').replace('_', ' ')} {value}{rests_on}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from lmc.jobs.studies.measured import (
     Definition,
     Measured,
     Quantities,
+    exchanged,
+    learnt,
     named_by_case,
     pair_set,
     runs_of,
@@ -69,7 +72,23 @@ def dynamics(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> M
     for case, part in lines.groupby("experiment", sort=False):
         quantities.update(_quantities(str(case), part))
     drawn = figure.draw(named["match"], named["barrier"], definition["split"])
-    return Measured(tables, quantities, _summary(definition, plans, quantities), drawn)
+    summary = _summary(definition, plans, quantities)
+    quantities |= _learnt(plans, works, definition)
+    untrained = _at_start(quantities) | _learnt(plans, works, {**definition, "epoch": 0})
+    return Measured(tables, quantities, summary, drawn, exchanged(quantities, plans), untrained)
+
+
+def _learnt(plans: Mapping[str, Plan], works: list[OverEpochs], definition: Definition) -> Quantities:
+    found: Quantities = {}
+    for (case, plan), work in zip(plans.items(), works, strict=True):
+        found |= learnt(case, plan, definition, work.course.pairs.dataset)
+    return found
+
+
+def _at_start(found: Quantities) -> Quantities:
+    """Every quantity as it is at the initialisation; undefined where it is of a step."""
+    undefined = Estimate(math.nan, math.nan, math.nan, ())
+    return {key: found.get((*key[:2], "epoch0"), undefined) for key in found}
 
 
 def _course(plan: Plan, definition: Definition) -> Course:

@@ -16,7 +16,15 @@ from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.matcher import Matcher
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.protocol.talk import Talk
-from lmc.jobs.studies.measured import Definition, Measured, Quantities, lineup, runs_per_case
+from lmc.jobs.studies.measured import (
+    Definition,
+    Measured,
+    Quantities,
+    exchanged,
+    learnt,
+    lineup,
+    runs_per_case,
+)
 from lmc.summaries import studies as words
 from lmc.summaries.studies import interval_note
 
@@ -28,16 +36,19 @@ def ridge(plans: Mapping[str, Plan], definition: Definition, talk: Talk) -> Meas
     """Quantities ``case:relative:mahalanobis``, ``case:relative:BETA`` and ``case:spearman:BETA``."""
     matcher = Matcher.bind({"name": "identifiability"})
     rows: list[dict[str, Any]] = []
+    known: Quantities = {}
     with talk.progress("costs", len(plans)) as bar:
         for case, plan in plans.items():
             ready = lineup(plan, definition, talk)
+            known.update(learnt(case, plan, definition, ready.dataset))
             rows += [{"case": case, **row} for row in _rows(ready, matcher.needs.ratio, definition["betas"])]
             bar.advance()
     table = frame("estimate", rows)
     found = _quantities(table)
     note = interval_note(runs_per_case(plans), "means over layers; rho is Spearman's over pairs of neurons")
     summary = words.ridge(str(definition["title"]), list(plans), found, note)
-    return Measured({"estimate": table}, found, summary, figure.draw(table))
+    found |= known
+    return Measured({"estimate": table}, found, summary, figure.draw(table), exchanged(found, plans))
 
 
 def _rows(ready: Lineup, ratio: float, betas: list[float]) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,15 @@ from lmc.jobs.measuring.costs import swap_table
 from lmc.jobs.measuring.layers import layer_row
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.protocol.talk import Talk
-from lmc.jobs.studies.measured import Definition, Measured, Quantities, lineup, runs_per_case
+from lmc.jobs.studies.measured import (
+    Definition,
+    Measured,
+    Quantities,
+    exchanged,
+    learnt,
+    lineup,
+    runs_per_case,
+)
 from lmc.summaries import Summary
 from lmc.summaries.studies import interval_note
 
@@ -27,10 +35,12 @@ def swap_costs(plans: Mapping[str, Plan], definition: Definition, talk: Talk) ->
     """Quantities ``case:swap_cost:layer``, ``case:relative_swap_cost:layer`` and ``case:own_cost:layer``."""
     layer = definition["layer"]
     matcher = Matcher.bind({"name": "identifiability"})
-    swaps, layers, quantities = [], [], {}
+    swaps, layers = [], []
+    quantities: Quantities = {}
     with talk.progress("costs", len(plans)) as bar:
         for case, plan in plans.items():
             ready = lineup(plan, definition, talk)
+            quantities.update(learnt(case, plan, definition, ready.dataset))
             means: dict[str, list[float]] = {"swap_cost": [], "own_cost": [], "relative_swap_cost": []}
             for index, opened in enumerate(ready.runs):
                 measured = ready.measured.layers(matcher.needs.ratio)[index, layer]
@@ -47,7 +57,8 @@ def swap_costs(plans: Mapping[str, Plan], definition: Definition, talk: Talk) ->
     table = concatenate("swap", swaps)
     tables = {"swap": table, "layer": frame("layer", layers)}
     drawn = figure.draw_grid(_placed(table, plans), "scale", "dimension")
-    return Measured(tables, quantities, _summary(definition, plans, quantities), drawn)
+    summary = _summary(definition, plans, quantities)
+    return Measured(tables, quantities, summary, drawn, exchanged(quantities, plans))
 
 
 def _placed(table: pd.DataFrame, plans: Mapping[str, Plan]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmc.core.statistics import rank_correlation
+from lmc.core.ranks import rank_correlation
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.studies.measured import Definition, Quantities
 
