@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
+import numpy as np
 import torch
+
+Generators = torch.Generator | np.random.Generator | random.Random
 
 
 def derive(*keys: str | int) -> int:
@@ -21,3 +27,59 @@ def derive(*keys: str | int) -> int:
 def generator(*keys: str | int) -> torch.Generator:
     """A CPU generator for one purpose, e.g. ``generator("mask", mask_seed, "layers.0.weight")``."""
     return torch.Generator().manual_seed(derive(*keys))
+
+
+@contextmanager
+def drawing(seed: int, own: Iterable[Generators] = ()) -> Iterator[None]:
+    """Code that draws from generators it was not given draws from ``seed``; afterwards they stand as before.
+
+    The generators of torch on every device, numpy's and Python's, and ``own``. What a
+    generator made inside draws (``numpy.random.default_rng()``) is out of reach.
+    """
+    restore = [_seeded(each, seed) for each in own]
+    arrays, plain = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)
+            random.seed(seed)
+            yield
+    finally:
+        np.random.set_state(arrays)
+        random.setstate(plain)
+        for put_back in restore:
+            put_back()
+
+
+def _seeded(own: Generators, seed: int) -> Callable[[], object]:
+    """Seed a generator; what brings its state back."""
+    if isinstance(own, torch.Generator):
+        state = own.get_state()
+        own.manual_seed(seed)
+        return lambda: own.set_state(state)
+    if isinstance(own, random.Random):
+        numbers = own.getstate()
+        own.seed(seed)
+        return lambda: own.setstate(numbers)
+    bits, before = own.bit_generator, own.bit_generator.state
+    bits.state = type(bits)(seed).state
+    return lambda: setattr(bits, "state", before)
+
+
+def standing(own: Iterable[Generators] = ()) -> tuple[object, ...]:
+    """Where the generators stand that ``drawing`` seeds: equal before and after code that drew nothing."""
+    arrays = np.random.get_state(legacy=False)
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return (
+        *(state.numpy().tobytes() for state in (torch.get_rng_state(), *devices)),
+        repr(arrays["state"]["key"].tobytes()),  # type: ignore[call-overload]
+        arrays["state"]["pos"],  # type: ignore[call-overload]
+        random.getstate(),
+        *map(_standing, own),
+    )
+
+
+def _standing(own: Generators) -> object:
+    if isinstance(own, torch.Generator):
+        return own.get_state().numpy().tobytes()
+    return own.getstate() if isinstance(own, random.Random) else repr(own.bit_generator.state)

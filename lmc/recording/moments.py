@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.models.modes import evaluating
-from lmc.models.stack import Feature, Point, chunk, forward, portions
+from lmc.models.stack import Feature, Point, chunk, forward, portioned, portions
 
 RunPair = tuple[int, int]
 Source = Point | Feature
@@ -118,10 +118,10 @@ def record(
     device = next(iter(tensors.values())).device
     with evaluating(module):
         parts = list(portions(tensors))
-        widths = _widths(module, tensors, inputs[:1].to(device), points)
+        widths = _widths(module, tensors, inputs[:2].to(device), points)
         step = chunk(len(inputs), parts[-1][0].stop * widths, itemsize=8, budget=_BUDGET)
-        for start in range(0, len(inputs), step):
-            batch = inputs[start : start + step].to(device)
+        for samples in portioned(len(inputs), step):
+            batch = inputs[samples].to(device)
             seen = [forward(module, part, batch, capture=capture)[1] for _, part in parts]
             for source, stream in streams.items():
                 stream.add([run for part in seen for run in read(module, source, part[_point(source)])])
@@ -178,11 +178,11 @@ def features(captured: Tensor) -> Tensor:
     return captured.flatten(1, -2) if captured.dim() > 3 else captured
 
 
-def _widths(module: nn.Module, tensors: Mapping[str, Tensor], one: Tensor, sources: Iterable[Source]) -> int:
+def _widths(module: nn.Module, tensors: Mapping[str, Tensor], few: Tensor, sources: Iterable[Source]) -> int:
     """Doubles that one sample of one run takes on its way."""
     first = {name: tensor[:1] for name, tensor in tensors.items()}
-    _, seen = forward(module, first, one, capture={_point(source) for source in sources})
+    _, seen = forward(module, first, few, capture={_point(source) for source in sources})
     # All that is captured is held in float32; one source at a time is read, and copied to float64.
     captured = sum(value.numel() for value in seen.values())
     widest = max(math.prod(read(module, source, seen[_point(source)]).shape[1:]) for source in sources)
-    return captured // 2 + 3 * widest // 2
+    return (captured // 2 + 3 * widest // 2) // len(few)
