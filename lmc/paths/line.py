@@ -8,6 +8,8 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from lmc.core.linear_algebra import between
+from lmc.models.conduct import conduct
 from lmc.models.modes import evaluating
 from lmc.models.stack import Point, State, forward
 from lmc.recording.evaluation import Replacements
@@ -26,7 +28,7 @@ def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequen
             continue
         points[name] = first.new_empty(len(alphas), *first.shape)
         for point, alpha in zip(points[name], alphas, strict=True):
-            torch.mul(first, 1 - alpha, out=point).add_(b[name], alpha=alpha)
+            between(first, b[name], alpha, out=point)
     return points
 
 
@@ -58,13 +60,14 @@ def first_linear(
         def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
             value = args[0]
             same = value.data_ptr() == example.data_ptr() and value.numel() == example.numel()
-            if same and value.shape[0] == 1:
+            if same and len(value) == len(example):
                 found.append((name, value.shape[1:]))
 
         return hook
 
     layers = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
     with ExitStack() as context, evaluating(module):
+        conduct(module, state, example)  # which a first pass would run on a copy of the example
         for name, part in layers:
             context.enter_context(part.register_forward_pre_hook(listen(name)))
         forward(module, {name: tensor[None] for name, tensor in state.items()}, example)
@@ -76,11 +79,16 @@ class Between:
 
     def __init__(self, start: Tensor, end: Tensor, alphas: Sequence[float]) -> None:
         self.start, self.end, self.alphas = start, end, alphas
+        self.finite = bool(start.isfinite().all())
 
     def __getitem__(self, points: slice) -> Tensor:
         """(L, *shape) for some of the L points."""
-        found = [torch.lerp(self.start, self.end, alpha) for alpha in self.alphas[points]]
+        found = [self._at(alpha) for alpha in self.alphas[points]]
         return found[0][None] if len(found) == 1 else torch.stack(found)
+
+    def _at(self, alpha: float) -> Tensor:
+        made = torch.lerp(self.start, self.end, alpha)
+        return made if self.finite else torch.where(self.start == self.end, self.start, made)
 
 
 def _shared(name: str, shape: torch.Size, pair: Pair, alphas: Alphas) -> Replacements:

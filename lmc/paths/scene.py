@@ -28,7 +28,7 @@ class Curve(Protocol):
         """What need not be computed at every l, for ``evaluate``; None where everything must be.
 
         Args:
-            example: (1, *input_shape).
+            example: (B, *input_shape), a sample or two.
         """
 
 
@@ -84,8 +84,8 @@ class Scene:
 
     @property
     def example(self) -> Tensor:
-        """One sample (1, *input_shape)."""
-        return next(inputs[:1] for inputs, _ in self.splits.values() if len(inputs))
+        """A sample or two (B, *input_shape): statistics of a batch need two."""
+        return next(inputs[:2] for inputs, _ in self.splits.values() if len(inputs))
 
 
 def scan(scene: Scene) -> Evaluated:

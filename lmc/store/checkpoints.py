@@ -151,6 +151,8 @@ def fit(checkpoint: Checkpoint, expected: Mapping[str, Tensor], model: str) -> F
     Raises:
         StoredFileError: missing, unknown and misshapen tensors, all named; NaN or infinite values.
     """
+    from lmc.core.linear_algebra import is_finite_like
+
     prefix, tensors = _without_prefix(checkpoint.tensors, expected)
     missing = [name for name in expected if name not in tensors]
     unknown = [name for name in tensors if name not in expected]
@@ -169,7 +171,9 @@ def fit(checkpoint: Checkpoint, expected: Mapping[str, Tensor], model: str) -> F
         if name not in tensors or _difference(name, tensors[name], tensor) is None
     }
     bad = [
-        name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()
+        name
+        for name, tensor in state.items()
+        if tensor.is_floating_point() and not is_finite_like(tensor, expected[name])
     ]
     if bad:
         message = f"{checkpoint.path}: NaN or infinite values in {', '.join(bad)}"
