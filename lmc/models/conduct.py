@@ -29,16 +29,29 @@ _NOTES: WeakKeyDictionary[nn.Module, dict[tuple[bool, ...], dict[str, Any]]] = W
 
 @dataclass(frozen=True)
 class Conduct:
-    """Whether a forward pass writes into its inputs, changes weights or buffers, draws random numbers."""
+    """What a forward pass does besides computing.
+
+    Attributes:
+        writes: into its inputs.
+        changes: weights or buffers.
+        draws: random numbers, from which generators (``seeds.standing``).
+    """
 
     writes: bool
     changes: bool
-    draws: bool
+    draws: frozenset[str]
+
+
+STILL = Conduct(False, False, frozenset())
 
 
 def notes(module: nn.Module) -> dict[str, Any]:
     """What has been found of a module in the modes that its parts are in."""
-    return _NOTES.setdefault(module, {}).setdefault(tuple(part.training for part in module.modules()), {})
+    return _NOTES.setdefault(module, {}).setdefault(_modes(module), {})
+
+
+def _modes(module: nn.Module) -> tuple[bool, ...]:
+    return tuple(part.training for part in module.modules())
 
 
 def conduct(module: nn.Module, own: Mapping[str, Tensor], inputs: Tensor) -> Conduct:
@@ -71,15 +84,17 @@ def guarded(
     Args:
         private: whether the inputs may be written into.
     """
-    ways: Conduct | None = notes(module).get("conduct")
-    evaluates = not module.training
-    keeps = any(part.training for part in module.modules())
+    modes = _modes(module)
+    ways: Conduct | None = _NOTES.setdefault(module, {}).setdefault(modes, {}).get("conduct")
+    if ways == STILL:
+        yield own, inputs
+        return
     with ExitStack() as context:
-        if evaluates and (ways is None or ways.draws):
+        if not module.training and (ways is None or ways.draws):
             context.enter_context(seeded(module, "forward"))
         if not private and (ways is None or ways.writes):
             inputs = inputs.clone()
-        if not keeps and (ways is None or ways.changes):
+        if not any(modes) and (ways is None or ways.changes):
             own = copied(own)
         if ways is None:
             context.enter_context(watched(module, own, inputs))
@@ -100,7 +115,7 @@ def watched(module: nn.Module, own: State, inputs: Tensor) -> Iterator[tuple[Sta
             tensor._version != versions[name] or not torch.equal(tensor, tensors[name])
             for name, tensor in own.items()
         ),
-        draws=seeds.standing(drawn) != stood,
+        draws=frozenset(name for name, now in seeds.standing(drawn).items() if now != stood[name]),
     )
 
 
@@ -122,7 +137,10 @@ def generators(module: nn.Module) -> list[seeds.Generators]:
 @contextmanager
 def seeded(module: nn.Module, *keys: str | int) -> Iterator[None]:
     """Whatever the module draws comes from ``keys``."""
-    with seeds.drawing(seeds.derive(*keys), generators(module)):
+    ways: Conduct | None = notes(module).get("conduct")
+    torch_alone = ways is not None and ways.draws <= {"torch"}
+    own = None if torch_alone else generators(module)
+    with seeds.drawing(seeds.derive(*keys), own):
         yield
 
 

@@ -120,7 +120,7 @@ class NumpyNoise(Plain):
 
 class PythonNoise(Plain):
     def middle(self, h):
-        return self.b(h) * (random.random() if self.training else 0.5)
+        return self.b(h) * random.random()
 
 
 class OwnGenerator(Plain):
