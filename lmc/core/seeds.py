@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def drawing(seed: int, own: Iterable[Generators] | None = ()) -> Iterator[None]:
     faster, where ``own`` is None. One made inside (``numpy.random.default_rng()``) is out of reach.
     """
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        _seed_torch(seed)
         if own is None:
             yield
             return
@@ -52,6 +53,19 @@ def drawing(seed: int, own: Iterable[Generators] | None = ()) -> Iterator[None]:
             random.setstate(plain)
             for put_back in restore:
                 put_back()
+
+
+def _seed_torch(seed: int) -> None:
+    # Without a device, torch.manual_seed formats the stack for it, which takes longer than all else here.
+    if _has_devices():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
+@lru_cache
+def _has_devices() -> bool:
+    return torch.accelerator.is_available()
 
 
 def _seeded(own: Generators, seed: int) -> Callable[[], object]:

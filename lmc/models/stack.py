@@ -108,8 +108,11 @@ def forward(
     """
     points, known, runs = tuple(capture), dict(replace or {}), size(tensors)
     if runs > 1:
-        ways = conduct(module, _run(tensors, 0), inputs if shared else inputs[0])
-        if not ways.draws and not _refusal(module, tensors, inputs, shared):
+        noted = notes(module)
+        ways = noted.get("conduct") or conduct(module, _run(tensors, 0), inputs if shared else inputs[0])
+        if "refusal" not in noted:
+            noted["refusal"] = "it draws" if ways.draws else _refusal(module, tensors, inputs, shared)
+        if not noted["refusal"]:
             each = shared and not ways.writes
             x = inputs.expand(runs, *inputs.shape) if shared and ways.writes else inputs
             with guarded(module, dict(tensors), x, not shared) as (own, x):
@@ -168,9 +171,6 @@ def _call(
 
 def _refusal(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, shared: bool) -> str:
     """Why vmap cannot run the module in its mode; empty if it can, with the numbers of each run alone."""
-    known = notes(module)
-    if "refusal" in known:
-        return known["refusal"]
     few = inputs[:SAMPLES].expand(2, *inputs[:SAMPLES].shape) if shared else inputs[:2, :SAMPLES]
     two = {name: tensor[:2] for name, tensor in tensors.items()}
     alone, both = [copied(_run(two, run)) for run in range(2)], copied(two)
@@ -180,10 +180,9 @@ def _refusal(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, s
             outputs, _ = _together(module, (), both, few.clone(), False, {})
             pairs = [(both[name], torch.stack([own[name] for own in alone])) for name in both]
             same = all(_alike(*pair) for pair in [(outputs, torch.stack(wanted)), *pairs])
-            known["refusal"] = "" if same else "it gives other numbers"
+            return "" if same else "it gives other numbers"
         except Exception as error:  # whatever an operation raises that vmap has no rule for
-            known["refusal"] = first_line(error)
-    return known["refusal"]
+            return first_line(error)
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:
