@@ -76,3 +76,10 @@ def raise_together(faults: Iterable[LmcError]) -> None:
     found = list(dict.fromkeys((type(fault), str(fault)) for fault in faults))
     if found:
         raise found[0][0]("\n".join(text for _, text in found))
+
+
+def first_line(error: BaseException) -> str:
+    """An error of another library in one line: its type, and where its first sentence ends."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = f"{type(error).__name__}: {lines[0].partition('. ')[0]}" if lines else type(error).__name__
+    return text if len(text) <= 160 else f"{text[:157]}..."

@@ -122,3 +122,15 @@ def _turn(a: float, b: float, product: float, target: float) -> np.ndarray:
     wished = (target - (a + b) / 2) / radius
     angle = (phase - math.copysign(math.acos(min(1.0, max(-1.0, wished))), phase)) / 2
     return np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+
+
+def is_finite_like(tensor: Tensor, like: Tensor) -> bool:
+    """Whether every entry is finite or the infinity that ``like`` has there, as in a causal mask of -inf."""
+    return bool((tensor.isfinite() | (tensor.isinf() & (tensor == like))).all())
+
+
+def between(a: Tensor, b: Tensor, share: float, out: Tensor | None = None) -> Tensor:
+    """(1 - share) a + share b; where a and b are equal it is that value, bit by bit, also an infinite one."""
+    made = torch.mul(a, 1 - share, out=out).add_(b, alpha=share)
+    same = a == b
+    return torch.where(same, a, made, out=made) if same.any() else made

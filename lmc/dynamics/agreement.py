@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lmc.data.tasks import NO_CLASS
 from lmc.models.modes import evaluating
-from lmc.models.stack import chunk, forward, portions, size
+from lmc.models.stack import chunk, forward, portioned, portions, size
 from lmc.recording.evaluation import Losses, activation_size
 from lmc.recording.moments import RunPair
 
@@ -51,12 +51,12 @@ def agreement(
     with evaluating(module):
         step = 1
         if len(inputs):
-            step = chunk(len(inputs), size(tensors) * activation_size(module, inputs[:1]))
-        for start in range(0, len(inputs), step):
-            x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
+            step = chunk(len(inputs), size(tensors) * activation_size(module, inputs[:2]))
+        for samples in portioned(len(inputs), step):
+            x, y = inputs[samples].to(device), targets[samples].to(device)
             outputs = torch.cat([forward(module, part, x)[0] for _, part in portions(tensors)])
             for a, b in sums:
                 same = correct(outputs[a], as_targets(outputs[b], y))
                 sums[a, b] += float(same.double().sum())
-    samples = len(inputs) or math.nan
-    return {pair: total / samples for pair, total in sums.items()}
+    count = len(inputs) or math.nan
+    return {pair: total / count for pair, total in sums.items()}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lmc.models.conduct import seeded
 from lmc.models.modes import evaluating
 from lmc.models.stack import State
 
@@ -68,7 +69,7 @@ def tangent_kernel(
     parts = rows.blocks(len(rows) if most is None else most)
     device = next(iter(state.values())).device
     kernel = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=device)
-    with evaluating(module, gradients=True), differentiable():
+    with evaluating(module, gradients=True), seeded(module, "forward"), differentiable():
         begin = 0
         for index, part in enumerate(parts):
             first = _jacobian(module, state, part, masks or {})
@@ -100,17 +101,17 @@ def _jacobian(
     """(rows, *shape) of every parameter, zero where a mask fixes it."""
     device = next(iter(state.values())).device
     inputs, outputs = rows.inputs.to(device), rows.outputs.to(device)
-    names = [name for name, _ in module.named_parameters()]
+    names = [name for name, each in module.named_parameters() if each.requires_grad]
     parameters = {name: state[name] for name in names}
     buffers = {name: tensor for name, tensor in state.items() if name not in parameters}
 
-    def chosen(weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        return functional_call(module, {**weights, **buffers}, (x[None],)).flatten()[outputs]
+    def chosen(weights: Mapping[str, Tensor], x: Tensor) -> Tensor:  # the network may write into a copy
+        return functional_call(module, {**weights, **buffers}, (x[None].clone(),)).flatten()[outputs]
 
     if len(inputs) == 1:
         found = _row_by_row(chosen, parameters, inputs[0])
     else:
-        whole = vmap(jacrev(chosen), in_dims=(None, 0))(parameters, inputs)
+        whole = vmap(jacrev(chosen), in_dims=(None, 0), randomness="same")(parameters, inputs)
         found = {name: value.flatten(0, 1) for name, value in whole.items()}
     for name, mask in masks.items():
         found[name].mul_(mask.to(device))

@@ -12,8 +12,9 @@ from torch.func import functional_call
 
 from lmc.dynamics.agreement import as_targets
 from lmc.dynamics.kernels import differentiable
+from lmc.models.conduct import seeded
 from lmc.models.modes import evaluating
-from lmc.models.stack import chunk, forward
+from lmc.models.stack import chunk, forward, portioned
 from lmc.recording.evaluation import Losses, activation_size
 
 
@@ -48,11 +49,11 @@ def linearised(
 
     def outputs(*weights: Tensor) -> Tensor:
         given = dict(zip(names, weights, strict=True))
-        return functional_call(module, {**given, **buffers}, (inputs,))
+        return functional_call(module, {**given, **buffers}, (inputs.clone(),))
 
     start = tuple(base[name].detach() for name in names)
     direction = tuple((state[name] - base[name]).detach() for name in names)
-    with torch.enable_grad(), differentiable():
+    with torch.enable_grad(), seeded(module, "forward"), differentiable():
         before, change = torch.autograd.functional.jvp(outputs, start, direction)
     return before.detach(), before.detach() + change.detach()
 
@@ -75,9 +76,9 @@ def linearisation(
     device = next(iter(state.values())).device
     stacked = {name: tensor[None] for name, tensor in state.items()}
     with evaluating(module, gradients=True):
-        step = chunk(len(inputs), 4 * activation_size(module, inputs[:1])) if len(inputs) else 1
-        for start in range(0, len(inputs), step):
-            x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
+        step = chunk(len(inputs), 4 * activation_size(module, inputs[:2])) if len(inputs) else 1
+        for samples in portioned(len(inputs), step):
+            x, y = inputs[samples].to(device), targets[samples].to(device)
             with torch.no_grad():
                 trained = forward(module, stacked, x)[0][0]
             before, linear = linearised(module, base, state, x)

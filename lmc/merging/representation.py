@@ -34,8 +34,8 @@ def representation(
     over the training inputs and their positions. h is what the merged network itself, as far as it is
     known, puts into the layer, h_i what run i does. lambda is ``ridge`` times the mean variance of the
     coordinates of h; of a layer without bias, their mean square. All else is the mean: norms, embeddings,
-    grouped convolutions, layers that are called several times. BatchNorm statistics are re-estimated
-    before each layer behind one.
+    grouped convolutions, layers that are called several times, and what all runs froze at the same values.
+    BatchNorm statistics are re-estimated before each layer behind one.
 
     Args:
         ridge: 0 is plain least squares; the larger, the nearer to the mean weights, with biases that make up
@@ -53,12 +53,29 @@ def representation(
             "merge.project=false",
         )
     example = material.inputs[:2].to(material.device)
-    layers, left_out = survey(material.network, _on(material.states[0], material.device), example)
+    found, left_out = survey(material.network, _on(material.states[0], material.device), example)
+    frozen = _frozen(material)
+    layers = [layer for layer in found if not any(name in frozen for name in _tensors(layer))]
+    left_out |= {name: "frozen" for layer in found if layer not in layers for name in _tensors(layer)}
     restricted = bool(project and constraint and (constraint.masks or constraint.mixings))
     with material.progress("merging", len(layers) * (1 + restricted)) as bar:
         free, notes = _realise(material, layers, ridge, None, bar)
         state = _realise(material, layers, ridge, constraint, bar)[0] if restricted else free
     return Merged(state, free if project else None, (*_kept(left_out), *notes))
+
+
+def _tensors(layer: FittedLayer) -> tuple[str, str]:
+    return f"{layer.name}.weight", f"{layer.name}.bias"
+
+
+def _frozen(material: Material) -> set[str]:
+    """The parameters that the network does not train and that all runs share."""
+    first, *others = material.states
+    return {
+        name
+        for name, parameter in material.network.named_parameters()
+        if not parameter.requires_grad and all(torch.equal(first[name], other[name]) for other in others)
+    }
 
 
 def _realise(

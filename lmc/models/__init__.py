@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from lmc.core import registry, seeds
-from lmc.core.errors import LmcError, SettingError
+from lmc.core.errors import LmcError, SettingError, first_line
 from lmc.models.cnn import cnn
 from lmc.models.gcn import gcn
 from lmc.models.mlp import mlp
+from lmc.models.modes import evaluating
+from lmc.models.outputs import Readout
 from lmc.models.relu_sum import relu_sum
 from lmc.models.resnet import resnet20
 from lmc.models.vgg import vgg11
@@ -32,12 +36,40 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 GIVEN = ("input_shape", "outputs", "graph")
 """Properties of the data; a builder gets those that it declares."""
 
+OUTPUT = "output"
+"""The setting of every model that says which part of what it returns are the outputs (``Readout``)."""
+
+
+def bind(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete keywords of the builder that a group names, with ``output`` where it is given.
+
+    Raises:
+        SettingError: an unknown name, or all faults of its settings together.
+    """
+    own, output = _without_output(group["name"], group)
+    bound = registry.bind_choice(MODELS, own, "model", GIVEN)
+    if output is None:
+        return bound
+    if isinstance(output, bool) or not isinstance(output, str | int):
+        raise SettingError(f"model.output={output}: neither a name nor a place", "model.output=logits or =0")
+    return {**bound, OUTPUT: output}
+
+
+def _without_output(name: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Settings without ``output``, and that; a builder's own keyword of this name is the builder's."""
+    own = dict(settings)
+    if OUTPUT in registry.parameters(registry.find(MODELS, name, "model")):
+        return own, None
+    return own, own.pop(OUTPUT, None)
+
 
 def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init_seed: int) -> nn.Module:
     """A freshly initialised network; the same ``init_seed`` gives the same weights.
 
+    It is in float32 whatever the builder made, its lazy modules know their shapes, and it returns a tensor.
+
     Args:
-        settings: the builder's own keywords.
+        settings: the builder's own keywords, and ``output``.
         given: ``Dataset.given``: the shape of a sample, the outputs, and the graph of a graph set.
 
     Raises:
@@ -46,15 +78,37 @@ def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init
     builder = registry.find(MODELS, name, "model")
     wanted = registry.parameters(builder)
     _check_graph(name, wanted, given)
+    own, output = _without_output(name, settings)
     supplied = {key: given[key] for key in GIVEN if key in wanted and key in given}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive("init", init_seed))
         try:
-            return builder(**supplied, **registry.keywords(builder, settings))
+            network = builder(**supplied, **registry.keywords(builder, own))
         except LmcError:
             raise
         except (TypeError, ValueError) as error:
             raise SettingError(f"model={name}: cannot be built with {dict(settings)}: {error}") from error
+        if not isinstance(network, nn.Module):
+            raise SettingError(f"model={name}: returns a {type(network).__name__}", "expected an nn.Module")
+        if output is not None or registry.is_own_code(name):
+            network.register_forward_hook(Readout(output))
+        return _completed(name, network, given.get("input_shape", ()))
+
+
+def _completed(name: str, network: nn.Module, input_shape: Sequence[int]) -> nn.Module:
+    """The network in float32, the shapes of its lazy modules taken from a pass over two samples of zeros."""
+    network = network.float()
+    if any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
+        try:
+            with evaluating(network), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                network(torch.zeros(2, *input_shape))
+        except LmcError:
+            raise
+        except Exception as error:  # of the network's own code
+            message = f"model={name}: its lazy modules cannot learn their shapes from samples {input_shape}"
+            raise SettingError(f"{message}: {first_line(error)}") from error
+    return network
 
 
 def _check_graph(name: str, wanted: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """K networks of one architecture as one tensor per name with a leading run axis.
 
 ``forward`` is the only place that runs a stack: training, recording and paths all call it. One
-network alone is run without vmap, which also serves modules with random operations.
+network alone is run without vmap; so is a stack of networks that vmap cannot run, one by one.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from lmc.core.errors import first_line
 from lmc.models import replay
-
-State = dict[str, Tensor]
+from lmc.models.conduct import SAMPLES, State, conduct, copied, guarded, notes, undisturbed
 
 
 class Point(NamedTuple):
@@ -80,6 +81,10 @@ def size(tensors: Mapping[str, Tensor]) -> int:
     return next(iter(tensors.values())).shape[0]
 
 
+Known = Mapping[str | Point, Tensor]
+Seen = dict[Point, Tensor]
+
+
 def forward(
     module: nn.Module,
     tensors: Mapping[str, Tensor],
@@ -87,14 +92,17 @@ def forward(
     *,
     shared: bool = True,
     capture: Iterable[Point] = (),
-    replace: Mapping[str | Point, Tensor] | None = None,
-) -> tuple[Tensor, dict[Point, Tensor]]:
+    replace: Known | None = None,
+) -> tuple[Tensor, Seen]:
     """Outputs of every run, and what was asked for on the way.
+
+    In evaluation mode inputs, weights and buffers stay as they are and random numbers are the same in every
+    call, whatever the network does. Training changes ``tensors``, and draws what the caller seeds.
 
     Args:
         module: the template; its own weights are not used.
         tensors: name to (K, *shape).
-        inputs: (B, *shape) for all runs when ``shared``, else (K, B, *shape).
+        inputs: (B, *shape) for all runs when ``shared``, else (K, B, *shape), which networks may write into.
         capture: points whose tensors to return; those inside of modules are of the network with nothing
             replaced.
         replace: a module's name, or a point, to the tensor (K, B, ...) that stands in for it; outputs are
@@ -109,34 +117,89 @@ def forward(
         others = [point for point in points if point.side != "inside"]
         outputs, seen = forward(module, tensors, inputs, shared=shared, capture=others, replace=replace)
         return outputs, {**seen, **_replayed(module, tensors, inputs, shared, inside)}
+    known, runs = dict(replace or {}), size(tensors)
+    if runs > 1:
+        noted = notes(module)
+        ways = noted.get("conduct") or conduct(module, _run(tensors, 0), inputs if shared else inputs[0])
+        if "refusal" not in noted:
+            noted["refusal"] = "it draws" if ways.draws else _refusal(module, tensors, inputs, shared)
+        if not noted["refusal"]:
+            each = shared and not ways.writes
+            x = inputs.expand(runs, *inputs.shape) if shared and ways.writes else inputs
+            with guarded(module, dict(tensors), x, not shared) as (own, x):
+                return _together(module, points, own, x, each, known)
+    found = []
+    for run in range(runs):
+        x = inputs if shared else inputs[run]
+        with guarded(module, _run(tensors, run), x, not shared) as (own, x):
+            found.append(_alone(module, points, own, x, _run(known, run)))
+    outputs = [each for each, _ in found]
+    if runs == 1:
+        return outputs[0][None], {point: value[None] for point, value in found[0][1].items()}
+    return torch.stack(outputs), {point: torch.stack([seen[point] for _, seen in found]) for point in points}
 
-    def call(
-        own: Mapping[str, Tensor], x: Tensor, known: Mapping[str | Point, Tensor]
-    ) -> tuple[Tensor, dict[Point, Tensor]]:
-        seen: dict[Point, Tensor] = {}
-        with ExitStack() as context:
-            for point in points:
-                context.callback(_listen(module, point, seen).remove)
-            for where, value in known.items():
-                point = where if isinstance(where, Point) else Point(where, "output")
-                context.enter_context(_replaced(module, point, value))
-            return functional_call(module, dict(own), (x,), tie_weights=False), seen
 
-    known = dict(replace or {})
-    if size(tensors) == 1:
-        x = inputs if shared else inputs.squeeze(0)
-        if x.dim() == 4 and is_convolutional(module):
-            x = x.contiguous(memory_format=torch.channels_last)
-        outputs, seen = call(
-            {name: tensor.squeeze(0) for name, tensor in tensors.items()},
-            x,
-            {where: value.squeeze(0) for where, value in known.items()},
-        )
-        return outputs.unsqueeze(0), {point: value.unsqueeze(0) for point, value in seen.items()}
+def _run(tensors: Mapping[Any, Tensor], run: int) -> dict[Any, Tensor]:
+    # The gradient of a squeeze is a view, that of a selection a copy.
+    return {name: tensor.squeeze(0) if len(tensor) == 1 else tensor[run] for name, tensor in tensors.items()}
+
+
+def _alone(
+    module: nn.Module, points: Sequence[Point], own: State, x: Tensor, known: Known
+) -> tuple[Tensor, Seen]:
+    if x.dim() == 4 and is_convolutional(module):
+        x = x.contiguous(memory_format=torch.channels_last)
+    return _call(module, points, own, x, known)
+
+
+def _together(
+    module: nn.Module,
+    points: Sequence[Point],
+    own: State,
+    inputs: Tensor,
+    shared: bool,
+    known: Known,
+) -> tuple[Tensor, Seen]:
     with warnings.catch_warnings(), _flat_group_norms(module):
         # Attention on a CPU has no rule for vmap: torch goes run by run, which is right, and warns.
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-        return vmap(call, in_dims=(0, None if shared else 0, 0))(dict(tensors), inputs, known)
+        axes = (0, None if shared else 0, 0)
+        return vmap(partial(_call, module, points), in_dims=axes)(own, inputs, dict(known))
+
+
+def _call(
+    module: nn.Module, points: Sequence[Point], own: State, x: Tensor, known: Known
+) -> tuple[Tensor, Seen]:
+    seen: Seen = {}
+    with ExitStack() as context:
+        for point in points:
+            context.callback(_listen(module, point, seen).remove)
+        for where, value in known.items():
+            point = where if isinstance(where, Point) else Point(where, "output")
+            context.enter_context(_replaced(module, point, value))
+        return functional_call(module, own, (x,), tie_weights=False), seen
+
+
+def _refusal(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor, shared: bool) -> str:
+    """Why vmap cannot run the module in its mode; empty if it can, with the numbers of each run alone."""
+    few = inputs[:SAMPLES].expand(2, *inputs[:SAMPLES].shape) if shared else inputs[:2, :SAMPLES]
+    two = {name: tensor[:2] for name, tensor in tensors.items()}
+    alone, both = [copied(_run(two, run)) for run in range(2)], copied(two)
+    with undisturbed(module), torch.no_grad():
+        wanted = [_alone(module, (), own, x.clone(), {})[0] for own, x in zip(alone, few, strict=True)]
+        try:
+            outputs, _ = _together(module, (), both, few.clone(), False, {})
+            pairs = [(both[name], torch.stack([own[name] for own in alone])) for name in both]
+            same = all(_alike(*pair) for pair in [(outputs, torch.stack(wanted)), *pairs])
+            return "" if same else "it gives other numbers"
+        except Exception as error:  # whatever an operation raises that vmap has no rule for
+            return first_line(error)
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    if not a.is_floating_point():
+        return torch.equal(a, b)
+    return torch.allclose(a, b, rtol=1e-2, atol=1e-3, equal_nan=True)
 
 
 def _replayed(
@@ -248,14 +311,6 @@ def is_convolutional(module: nn.Module) -> bool:
     return any(isinstance(part, nn.modules.conv._ConvNd) for part in module.modules())
 
 
-def is_random(module: nn.Module) -> bool:
-    """Whether the module draws random numbers while training, so that its runs train one at a time."""
-    dropouts = (nn.modules.dropout._DropoutNd,)
-    return any(isinstance(part, dropouts) and part.p > 0 for part in module.modules()) or bool(
-        getattr(module, "random", False)
-    )
-
-
 def aliases(module: nn.Module) -> dict[str, str]:
     """Further names of tied tensors, to the first name of each."""
     first: dict[int, str] = {}
@@ -278,3 +333,10 @@ def batch_norms(module: nn.Module) -> list[str]:
 def chunk(samples: int, features: int, *, itemsize: int = 4, budget: int = 48 << 20) -> int:
     """Samples at a time so that ``features`` numbers per sample stay within ``budget`` bytes."""
     return max(1, min(samples, budget // max(1, features * itemsize)))
+
+
+def portioned(samples: int, step: int) -> Iterator[slice]:
+    """The samples ``step`` at a time; a last one joins those before, as batch statistics need two."""
+    starts = [start for start in range(0, samples, step) if start == 0 or start < samples - 1]
+    for start, end in pairwise([*starts, samples]):
+        yield slice(start, end)

@@ -25,11 +25,16 @@ class Between:
 
     def __init__(self, start: Tensor, end: Tensor, alphas: Sequence[float]) -> None:
         self.start, self.end, self.alphas = start, end, alphas
+        self.finite = bool(start.isfinite().all())
 
     def __getitem__(self, points: slice) -> Tensor:
         """(L, *shape) for some of the L points."""
-        found = [torch.lerp(self.start, self.end, alpha) for alpha in self.alphas[points]]
+        found = [self._at(alpha) for alpha in self.alphas[points]]
         return found[0][None] if len(found) == 1 else torch.stack(found)
+
+    def _at(self, alpha: float) -> Tensor:
+        made = torch.lerp(self.start, self.end, alpha)
+        return made if self.finite else torch.where(self.start == self.end, self.start, made)
 
 
 @dataclass

@@ -145,8 +145,9 @@ def gaps(scene: Scene, segments: Sequence[Segment], split: str) -> dict[str, Gap
 def _batches(module: nn.Module, ends: State, inputs: Tensor, points: Sequence[Point]) -> Iterator[Tensor]:
     """The inputs in parts of which everything that is captured stays within a budget."""
     device = next(iter(ends.values())).device
-    seen = captured(module, ends, inputs[:1].to(device), points)
-    width = sum(math.prod(run.shape) for runs in seen.values() for run in runs)
+    few = inputs[:2].to(device)
+    seen = captured(module, ends, few, points)
+    width = sum(math.prod(run.shape) for runs in seen.values() for run in runs) // len(few)
     return (part.to(device) for part in inputs.split(chunk(len(inputs), 2 * width)))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
+from lmc.core.linear_algebra import between
 from lmc.models.stack import State
 from lmc.paths.first_layer import Pair, first_layer
 from lmc.recording.evaluation import Replacements
@@ -23,7 +23,7 @@ def interpolate(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alphas: Sequen
             continue
         points[name] = first.new_empty(len(alphas), *first.shape)
         for point, alpha in zip(points[name], alphas, strict=True):
-            torch.mul(first, 1 - alpha, out=point).add_(b[name], alpha=alpha)
+            between(first, b[name], alpha, out=point)
     return points
 
 

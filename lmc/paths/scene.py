@@ -88,8 +88,8 @@ class Scene:
 
     @property
     def example(self) -> Tensor:
-        """One sample (1, *input_shape)."""
-        return self.examples[:1]
+        """A sample or two (B, *input_shape): statistics of a batch need two."""
+        return self.examples[:2]
 
     @property
     def examples(self) -> Tensor:

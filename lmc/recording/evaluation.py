@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.models.modes import evaluating
-from lmc.models.stack import Point, chunk, forward, portions
+from lmc.models.stack import Point, chunk, forward, portioned, portions, state_of
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
@@ -49,9 +49,9 @@ def evaluate(
     loss = torch.zeros(runs, dtype=torch.float64, device=device)
     accuracy = torch.zeros_like(loss)
     with evaluating(module):
-        step = chunk(len(inputs), together * activation_size(module, inputs[:1])) if len(inputs) else 1
-        for start in range(0, len(inputs), step):
-            x, y = inputs[start : start + step].to(device), targets[start : start + step].to(device)
+        step = chunk(len(inputs), together * activation_size(module, inputs[:2])) if len(inputs) else 1
+        for samples in portioned(len(inputs), step):
+            x, y = inputs[samples].to(device), targets[samples].to(device)
             known = replace(x) if replace else {}
             for rows, part in parts:
                 here = {name: value[rows] for name, value in known.items()}
@@ -59,8 +59,8 @@ def evaluate(
                 shared = y.expand(len(outputs), *y.shape)
                 loss[rows] += losses(outputs, shared).double().sum(dim=1)
                 accuracy[rows] += correct(outputs, shared).double().sum(dim=1)
-    samples = len(inputs) or math.nan
-    return (loss / samples).cpu(), (accuracy / samples).cpu()
+    count = len(inputs) or math.nan
+    return (loss / count).cpu(), (accuracy / count).cpu()
 
 
 def activation_size(module: nn.Module, example: Tensor) -> int:
@@ -69,7 +69,7 @@ def activation_size(module: nn.Module, example: Tensor) -> int:
     Measured in a forward pass, as the size of maps changes from layer to layer.
 
     Args:
-        example: (1, *input_shape).
+        example: (B, *input_shape), a sample or two: statistics of a batch need two.
     """
     found = [example.numel()]
     layers = [part for part in module.modules() if any(own.dim() > 1 for own in part.parameters(False))]
@@ -81,5 +81,6 @@ def activation_size(module: nn.Module, example: Tensor) -> int:
     with ExitStack() as context, evaluating(module):
         for part in layers:
             context.enter_context(part.register_forward_hook(hook))
-        module(example.to(next(module.parameters(), example).device))
-    return sum(found)
+        own = {name: tensor[None] for name, tensor in state_of(module).items()}
+        forward(module, own, example.to(next(iter(own.values()), example).device))
+    return sum(found) // len(example)

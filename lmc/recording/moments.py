@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.models.modes import evaluating
-from lmc.models.stack import Feature, Point, chunk, forward, portions
+from lmc.models.stack import Feature, Point, chunk, forward, portioned, portions
 
 RunPair = tuple[int, int]
 Place = Point | Feature
@@ -128,10 +128,10 @@ def record(
     device = next(iter(tensors.values())).device
     with evaluating(module):
         parts = list(portions(tensors))
-        widths = _widths(module, tensors, inputs[:1].to(device), points)
+        widths = _widths(module, tensors, inputs[:2].to(device), points)
         step = chunk(len(inputs), parts[-1][0].stop * widths, itemsize=8, budget=_BUDGET)
-        for start in range(0, len(inputs), step):
-            batch = inputs[start : start + step].to(device)
+        for samples in portioned(len(inputs), step):
+            batch = inputs[samples].to(device)
             seen = [forward(module, part, batch, capture=capture)[1] for _, part in parts]
             for source, stream in streams.items():
                 for place in _places(source):
@@ -225,12 +225,12 @@ def features(captured: Tensor, axis: int | None = None) -> Tensor:
     return moved.flatten(1, -2) if moved.dim() > 3 else moved
 
 
-def _widths(module: nn.Module, tensors: Mapping[str, Tensor], one: Tensor, sources: Iterable[Source]) -> int:
+def _widths(module: nn.Module, tensors: Mapping[str, Tensor], few: Tensor, sources: Iterable[Source]) -> int:
     """Doubles that one sample of one run takes on its way."""
     first = {name: tensor[:1] for name, tensor in tensors.items()}
-    _, seen = forward(module, first, one, capture=_captured(sources))
+    _, seen = forward(module, first, few, capture=_captured(sources))
     # All that is captured is held in float32; one source at a time is read, and copied to float64.
     captured = sum(value.numel() for value in seen.values())
     places = [place for source in sources for place in _places(source)]
     widest = max(math.prod(read(module, place, seen[_point(place)]).shape[1:]) for place in places)
-    return captured // 2 + 3 * widest // 2
+    return (captured // 2 + 3 * widest // 2) // len(few)

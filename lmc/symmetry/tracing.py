@@ -75,7 +75,7 @@ def exported(model: nn.Module, example_input: Tensor) -> tuple[torch.export.Expo
         LmcError: the model cannot be run on the input, or its code cannot be traced; what to do.
     """
     copied = duplicate(model).cpu().float().eval()
-    example = example_input.detach().cpu()
+    example = example_input.detach().cpu().clone()
     example = example.float() if example.is_floating_point() else example
     try:
         shapes = _shapes(copied, example)

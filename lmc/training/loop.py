@@ -18,6 +18,9 @@ from lmc.core.recipe import Recipe
 from lmc.training.optimisers import OPTIMISERS, Decay, clip
 from lmc.training.schedules import SCHEDULES, Moment
 
+Passes = tuple[Tensor, Tensor]
+"""What a step computes: losses and accuracies, (K,) each."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -70,6 +73,7 @@ class Fit:
         orders: epoch (from 0) to sample indices (K, N), one permutation per run.
         masks: name to float D in the leaf's layout; absent is all ones.
         centres: name to f in the leaf's layout; absent is all zeros.
+        within: calls a step's two passes, within whatever both need.
         alive: runs whose loss is finite; the others are carried along and no longer mean anything.
     """
 
@@ -79,6 +83,7 @@ class Fit:
     recipe: Recipe
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     centres: Mapping[str, Tensor] = field(default_factory=dict)
+    within: Callable[[Callable[[], Passes]], Passes] = lambda passes: passes()
 
     def __post_init__(self) -> None:
         recipe = self.recipe
@@ -115,9 +120,8 @@ class Fit:
 
     def _step(self, batch: Batch, steps: int) -> None:
         rate = self.rate(batch.epoch, batch.step, steps)
-        loss, accuracy = self.objective(batch)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()
+        loss, accuracy = self.within(lambda: self._passes(batch))
         with torch.no_grad():
             for name, mask in self.masks.items():
                 gradient = self.leaves[name].grad
@@ -135,6 +139,11 @@ class Fit:
         position.samples += size
         position.loss += loss.detach() * size
         position.accuracy += accuracy * size
+
+    def _passes(self, batch: Batch) -> Passes:
+        loss, accuracy = self.objective(batch)
+        loss.sum().backward()
+        return loss, accuracy
 
     def _end_epoch(self, hooks: Sequence[Hook], steps: int) -> None:
         position = self.position

@@ -33,7 +33,10 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": adamw, "
 
 
 class Decay:
-    """Pull every leaf towards its centre, zero where none is given."""
+    """Pull every leaf that has a gradient towards its centre, zero where none is given.
+
+    What the loss does not depend on stays, as it does in AdamW.
+    """
 
     def __init__(self, leaves: Mapping[str, Tensor], centres: Mapping[str, Tensor]) -> None:
         self.centred = [(leaves[name], centre) for name, centre in centres.items()]
@@ -44,9 +47,11 @@ class Decay:
         """Move by ``amount`` = learning rate * weight decay of the way."""
         if amount == 0:
             return
-        torch._foreach_mul_(self.plain, 1 - amount)
+        if plain := [leaf for leaf in self.plain if leaf.grad is not None]:
+            torch._foreach_mul_(plain, 1 - amount)
         for leaf, centre in self.centred:
-            leaf.lerp_(centre, amount)
+            if leaf.grad is not None:
+                leaf.lerp_(centre, amount)
 
 
 @torch.no_grad()

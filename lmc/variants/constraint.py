@@ -108,11 +108,11 @@ class Constraint:
 
 
 def constrained_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weights a variant may constrain, in order: those of linear layers and convolutions."""
+    """The weights a variant may constrain, in order: those of linear layers and convolutions that train."""
     return {
         f"{name}.weight": part.weight.detach()
         for name, part in model.named_modules()
-        if isinstance(part, _TYPES)
+        if isinstance(part, _TYPES) and part.weight.requires_grad
     }
 
 

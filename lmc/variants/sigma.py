@@ -32,7 +32,7 @@ def sigma(model: nn.Module, mask_seed: int, example: Tensor) -> Constraint:
     with ExitStack() as context, evaluating(model):
         for name, found in widths.items():
             context.enter_context(model.get_submodule(name).register_forward_hook(listen(found)))
-        model(example)
+        model(example.clone())
     if not any(widths.values()):
         raise SettingError("variant=sigma: the model has no activation modules to exchange")
     several = [name for name, found in widths.items() if len(found) > 1]

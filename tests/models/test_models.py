@@ -197,9 +197,7 @@ def test_stacking_and_unstacking(pico_states):
     assert unstack(transposed, 0)["w"].is_contiguous()
 
 
-def test_what_is_random_and_what_keeps_statistics(pico):
-    assert stack.is_random(pico(dropout=0.5))
-    assert not stack.is_random(pico(dropout=0.0))
+def test_what_keeps_statistics(pico):
     assert stack.batch_norms(pico(norm="batch")) == ["norms.0", "norms.1"]
     assert stack.batch_norms(pico(norm="layer")) == []
     assert stack.layouts(pico()) == {f"layers.{i}.weight": (0, 2, 1) for i in range(3)}

@@ -70,4 +70,4 @@ def test_the_feature_gap_is_that_of_the_curve(scene, pico):
 def test_without_batch_norm_or_statistics_points_are_the_weights(scene):
     for one, other in ((scene.points(), scene.weights()), (scene.ends(), stack_states([scene.a, scene.b]))):
         assert all(torch.equal(one[name], other[name]) for name in one)
-    assert scene.example.shape[0] == 1
+    assert scene.example.shape[0] == 2

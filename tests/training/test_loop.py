@@ -281,7 +281,7 @@ def test_leaves_are_copies_and_views_are_the_networks_own_layout(pico, pico_stat
     trainee = Trainee(pico(norm="batch"), tensors)
     assert trainee.leaves["layers.0.weight"].shape == (2, 6, 7)
     assert trainee.leaves["layers.0.weight"].is_contiguous()
-    assert {*trainee.buffers} == {
+    assert {*trainee.fixed} == {
         f"norms.{i}.{name}"
         for i in range(2)
         for name in ("running_mean", "running_var", "num_batches_tracked")

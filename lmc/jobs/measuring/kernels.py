@@ -45,7 +45,7 @@ def plan_kernels(course: Course, samples: int, outputs: int, memory: float) -> K
     """
     rows = draw_rows(course, samples, outputs)
     parameters = count_parameters(course)
-    network, example = course.network, course.pairs.dataset.train.inputs[:1]
+    network, example = course.network, course.pairs.dataset.train.inputs[:2]
     item = next(network.parameters()).element_size()
     row = item * (COPIES * parameters + 2 * activation_size(network, example))
     kernels = 8 * (3 * len(course.pairs.runs) + 2)

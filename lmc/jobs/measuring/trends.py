@@ -120,7 +120,7 @@ def cka_epochs(course: Course, memory: float) -> int:
     """
     one = {name: tensor[None] for name, tensor in course.states(course.epochs[-1])[0].items()}
     points = dict.fromkeys(recording_points(course).values(), ())
-    narrow = record(course.network, one, course.pairs.dataset.train.inputs[:1], points)
+    narrow = record(course.network, one, course.pairs.dataset.train.inputs[:2], points)
     squares = sum(moments.mean.shape[1] ** 2 for moments in narrow.values())
     runs, weights = len(course.pairs.runs), sum(tensor.nbytes for tensor in one.values())
     an_epoch = 8 * squares * (2 * runs + len(course.pairs.pairs)) + 2 * runs * weights

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lmc import models
 from lmc.core import registry
 from lmc.core.errors import MismatchError, RunReferenceError, SettingError, StoredFileError
+from lmc.core.linear_algebra import is_finite_like
 from lmc.data import LOCATION, Dataset
 from lmc.jobs.opening.data import reload_data
 from lmc.jobs.protocol.composing import outputs_folder
@@ -98,7 +99,7 @@ class Opened:
         bad = [
             name
             for name, tensor in state.items()
-            if tensor.is_floating_point() and not tensor.isfinite().all()
+            if tensor.is_floating_point() and not is_finite_like(tensor, expected[name])
         ]
         if bad:
             raise StoredFileError(f"{path}: {bad[0]} holds NaN or infinite values", "has the run diverged?")

@@ -9,7 +9,7 @@ from itertools import groupby
 import torch
 
 from lmc.core.errors import Interrupted
-from lmc.jobs.planning.members import Member, memory_of_run
+from lmc.jobs.planning.members import Member, members_of, memory_of_run
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.planning.stack import TrainingStack
 from lmc.jobs.planning.stopping import stoppable
@@ -33,13 +33,14 @@ def train(plans: Sequence[Plan], talk: Talk) -> None:
             if settings.force or not plan.finished(plan.experiment.run(seed)):
                 locks.enter_context(plan.experiment.run(seed).locked(waiting=talk.say))
         members = [
-            Member(plan, seed)
-            for plan, seed in wanted
-            if settings.force or not plan.finished(plan.experiment.run(seed))
+            member
+            for plan in plans
+            for member in members_of(plan, plan.seeds if settings.force else plan.pending())
         ]
         _say_skipped(plans, len(wanted) - len(members), talk)
         if not members:
             return
+        _say_alone(members, talk)
         for plan in plans:
             plan.experiment.write(plan.record, plan.constraint.tensors())
         for member in members:
@@ -58,7 +59,7 @@ def train(plans: Sequence[Plan], talk: Talk) -> None:
 def training_time(plans: Sequence[Plan]) -> float:
     """Seconds that the pending runs of plans will take, from a few steps of every stack."""
     device = use_device(plans[0].settings.device, plans[0].settings.threads)
-    members = [Member(plan, seed) for plan in plans for seed in plan.pending()]
+    members = [member for plan in plans for member in members_of(plan, plan.pending())]
     alike: dict[tuple[str, ...], list[TrainingStack]] = {}
     for stack in _stacks(members, plans[0].settings.stack, device):
         alike.setdefault((*stack.members[0].stack_key, str(len(stack.members))), []).append(stack)
@@ -71,6 +72,16 @@ def _say_skipped(plans: Sequence[Plan], skipped: int, talk: Talk) -> None:
         talk.say(f"{whole} runs already stored; force=true trains them again")
 
 
+def _say_alone(members: Sequence[Member], talk: Talk) -> None:
+    """Say which networks train one run at a time, and why; once for each reason."""
+    told = [(member.plan.model[0], member.way) for member in members]
+    for name, way in dict.fromkeys(told):
+        if not way.seeded:
+            talk.warn(f"model={name} {way.alone}: the same command will not give the same weights")
+        elif way.alone and told.count((name, way)) > 1:
+            talk.say(f"model={name} {way.alone}: its runs train one at a time")
+
+
 def _stacks(members: Sequence[Member], limit: int | None, device: torch.device) -> Iterator[TrainingStack]:
     return (TrainingStack(together, device) for together in at_once(members, limit, device))
 
@@ -81,7 +92,7 @@ def at_once(members: Sequence[Member], limit: int | None, device: torch.device) 
     for _, same in groupby(ordered, key=lambda member: member.stack_key):
         together = list(same)
         most = limit or max(1, free_memory(device) // 2 // memory_of_run(together[0].plan))
-        if together[0].random or (together[0].convolutional and limit is None):
+        if together[0].way.alone or (together[0].convolutional and limit is None):
             most = 1
         for start in range(0, len(together), most):
             yield together[start : start + most]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lmc.core.schema import frame
 from lmc.jobs.planning.carrying_out import at_once, training_time
-from lmc.jobs.planning.members import Member, memory_of_run
+from lmc.jobs.planning.members import members_of, memory_of_run
 from lmc.jobs.planning.plan import Plan
 from lmc.jobs.protocol.machine import use_device
 from lmc.jobs.protocol.outcome import Outcome
@@ -22,8 +22,7 @@ def cost_of_training(plan: Plan) -> Outcome:
     if pending:
         seconds = training_time([plan])
         device = use_device(plan.settings.device, plan.settings.threads)
-        members = [Member(plan, seed) for seed in pending]
-        most = max(map(len, at_once(members, plan.settings.stack, device)))
+        most = max(map(len, at_once(members_of(plan, pending), plan.settings.stack, device)))
     stored = [str(seed) for seed in plan.seeds if seed not in pending]
     return nothing_written(
         plan.experiment.name,

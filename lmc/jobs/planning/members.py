@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from torch import Tensor, nn
 
+from lmc.core.errors import LmcError, SettingError, first_line
 from lmc.jobs.planning.plan import Plan
-from lmc.models.stack import State, is_convolutional, is_random
+from lmc.models.stack import State, is_convolutional, state_of
 from lmc.recording.evaluation import activation_size
 from lmc.store import files
 from lmc.store.experiments import Run
 from lmc.store.provenance import provenance
+from lmc.training import Samples, Way, way_of_training
 
 WEIGHT, OPTIMISER = "w:", "o:"
 """What the names of tensors in a resume state begin with."""
@@ -24,6 +27,7 @@ class Member:
 
     plan: Plan
     seed: int
+    way: Way
 
     @property
     def run(self) -> Run:
@@ -46,11 +50,6 @@ class Member:
         return self.plan.build(self.seed)
 
     @property
-    def random(self) -> bool:
-        """Whether its network draws random numbers, so that it trains alone."""
-        return is_random(self._network)
-
-    @property
     def convolutional(self) -> bool:
         """Whether it trains faster alone (measured on a CPU); ``stack=`` says otherwise."""
         return is_convolutional(self._network)
@@ -61,7 +60,7 @@ class Member:
         plan = self.plan
         position = [0, 0] if self.resumed is None else self.resumed[f"{OPTIMISER}#position"].tolist()[:2]
         recipe = {key: value for key, value in asdict(plan.training).items() if key != "checkpoints"}
-        parts = (plan.record.data, plan.model, recipe, sorted(plan.constraint.mixings), position)
+        parts = (plan.record.data, plan.model, recipe, sorted(plan.constraint.mixings), position, self.way)
         return tuple(map(str, parts))
 
     def initial(self) -> State:
@@ -101,9 +100,35 @@ class Member:
         )
 
 
+def members_of(plan: Plan, seeds: Sequence[int]) -> list[Member]:
+    """Runs of a plan, whose network is tried once.
+
+    Raises:
+        SettingError: the network has nothing to train, or cannot be trained.
+    """
+    if not seeds:
+        return []
+    way = _way_of(plan, plan.build(seeds[0]).train())
+    return [Member(plan, seed, way) for seed in seeds]
+
+
+def _way_of(plan: Plan, network: nn.Module) -> Way:
+    name = f"model={plan.model[0]}"
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise SettingError(f"{name}: has no weights to train", "leave requires_grad on for some of them")
+    train = plan.dataset.train
+    samples = Samples(train.inputs, train.targets, plan.dataset.task.losses)
+    try:
+        return way_of_training(network, plan.constraint.effective(state_of(network)), samples)
+    except LmcError:
+        raise
+    except Exception as error:  # of the network's own code
+        raise SettingError(f"{name}: cannot be trained: {first_line(error)}") from error
+
+
 def memory_of_run(plan: Plan) -> int:
     """Bytes one run takes in training: seven numbers a weight (moments, D, f, ...), and activations."""
     module = plan.build(plan.seeds[0])
     weights = sum(tensor.numel() for tensor in module.parameters())
-    batch = plan.training.batch_size * activation_size(module, plan.dataset.train.inputs[:1])
+    batch = plan.training.batch_size * activation_size(module, plan.dataset.train.inputs[:2])
     return 4 * (7 * weights + 6 * batch)

@@ -20,6 +20,7 @@ from lmc.jobs.protocol.commands.running import Train
 from lmc.jobs.protocol.commands.shared import Training
 from lmc.jobs.protocol.composing import seed_list
 from lmc.models.norms import calibrated
+from lmc.models.outputs import check_outputs
 from lmc.models.stack import state_of
 from lmc.store import records
 from lmc.store.experiments import Experiment, Run
@@ -149,6 +150,7 @@ def _planned(settings: Train, bound: Mapping[str, Any]) -> Plan:
         start.check(bound["seeds"])
     dataset = load_data({"name": settings.data["name"], **bound["data"]})
     model = models.build(settings.model["name"], bound["model"], dataset.given, 0)
+    _check_outputs(settings, model, dataset)
     example = dataset.train.inputs[:2]
     constraint = variants.build(
         settings.variant["name"], bound["variant"], model, settings.mask_seed, example
@@ -171,6 +173,14 @@ def _planned(settings: Train, bound: Mapping[str, Any]) -> Plan:
         for seed in plan.seeds:
             plan.initial_state(seed)
     return plan
+
+
+def _check_outputs(settings: Train, model: nn.Module, dataset: Dataset) -> None:
+    """Refuse a network whose outputs do not fit the targets, for everything that trains or imports one."""
+    few, targets = dataset.train.inputs[:3], dataset.train.targets[:3]
+    classes = not targets.is_floating_point()
+    shape = (*targets.shape, dataset.outputs) if classes else tuple(targets.shape)
+    check_outputs(f"model={settings.model['name']}", model, few, shape, more=classes)
 
 
 def _training_faults(training: Training) -> list[LmcError]:

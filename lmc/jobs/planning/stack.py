@@ -53,6 +53,8 @@ class TrainingStack:
             self.trainee.masks,
             self.trainee.centres,
         )
+        if self.members[0].way.recomputes:
+            fit.within = self.trainee.held
         progress = [state for member in self.members if (state := member.progress()) is not None]
         if progress:
             fit.restore(progress)

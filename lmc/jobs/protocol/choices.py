@@ -36,6 +36,8 @@ def bind(kind: str, group: Mapping[str, Any]) -> dict[str, Any]:
         return data.bind(group["name"], settings)
     if kind == "training":
         return registry.bind(Training, settings, "training")
+    if kind == "model":
+        return models.bind(group)
     builders, given = _ROOMS[kind]
     return registry.bind_choice(builders, group, kind, given)
 
