@@ -14,6 +14,7 @@ from lmc.core.errors import LmcError, SettingError
 from lmc.models.cnn import cnn
 from lmc.models.gcn import gcn
 from lmc.models.mlp import mlp
+from lmc.models.ready import ready
 from lmc.models.relu_sum import relu_sum
 from lmc.models.resnet import resnet20
 from lmc.models.vgg import vgg11
@@ -34,7 +35,7 @@ GIVEN = ("input_shape", "outputs", "graph")
 
 
 def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init_seed: int) -> nn.Module:
-    """A freshly initialised network; the same ``init_seed`` gives the same weights.
+    """A freshly initialised network (``lmc.models.ready``); the same ``init_seed`` gives the same weights.
 
     Args:
         settings: the builder's own keywords.
@@ -50,7 +51,8 @@ def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive("init", init_seed))
         try:
-            return builder(**supplied, **registry.keywords(builder, settings))
+            made = builder(**supplied, **registry.keywords(builder, settings))
+            return ready(made, name, given) if isinstance(made, nn.Module) else made
         except LmcError:
             raise
         except (TypeError, ValueError) as error:

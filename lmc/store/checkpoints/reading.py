@@ -153,6 +153,8 @@ def _module(stored: Inert) -> Mapping[str, Any]:
 def _no_weights(path: Path, content: Any, skipped: Sequence[str]) -> StoredFileError:
     if any(name.startswith("numpy") for name in skipped):
         return with_code(path, TORCHS.format(str(path)))
+    if any("Uninitialized" in name for name in skipped):
+        return StoredFileError(f"{path}: saved before its lazy layers had shapes", "save it after one pass")
     named = list(map(str, content)) if isinstance(content, Mapping) else []
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     given = f"a mapping of {', '.join(named[:3])}{more}" if named else f"a {type(content).__name__}"
