@@ -104,6 +104,12 @@ def test_zero_bytes_and_rows_of_unequal_length_are_refused(tmp_path):
         raw(tmp_path)
 
 
+def test_a_header_that_lacks_a_name_is_not_taken_for_another_separator(tmp_path):
+    (tmp_path / "train.csv").write_text("größe;y\n1;2,5;u\n2;3,5;v\n3;4,5;u\n")
+    with pytest.raises(DataError, match="Expected 2 columns, got 3"):
+        raw(tmp_path)
+
+
 def test_a_split_in_another_format_is_not_lost(tmp_path):
     IRIS.to_parquet(tmp_path / "train.parquet")
     IRIS.to_csv(tmp_path / "train.csv", index=False)
