@@ -77,7 +77,9 @@ def dialect(file: Path) -> Dialect:
     lines = text.replace("\r\n", "\n").split("\n")[: _ROWS + 1]
     lines = lines[:-1] if len(raw) == _SAMPLE and len(lines) > 1 else lines
     rows = {sign: _rows(lines, sign) for sign in _SEPARATORS}
-    widths = {sign: _width(found) for sign, found in rows.items()}
+    widths: dict[str, float] = {sign: _width(found) for sign, found in rows.items()}
+    if not any(widths.values()):
+        widths = {sign: _share(found) for sign, found in rows.items()}
     separator = max(_SEPARATORS, key=lambda sign: widths[sign])
     cells = [cell.strip() for row in rows[separator][1:] for cell in row]
     comma = separator != "," and any(map(_COMMA.fullmatch, cells)) and not any(map(_POINT.fullmatch, cells))
@@ -109,6 +111,13 @@ def _rows(lines: list[str], separator: str) -> list[list[str]]:
         return [row for row in csv.reader(lines, delimiter=separator) if row]
     except csv.Error:
         return []
+
+
+def _share(rows: list[list[str]]) -> float:
+    """The usual number of columns, where it is more than one, times the share of rows that have it."""
+    widths = [len(row) for row in rows]
+    usual = max(set(widths), key=widths.count, default=0)
+    return usual * widths.count(usual) / len(widths) if usual > 1 else 0.0
 
 
 def _width(rows: list[list[str]]) -> int:

@@ -33,7 +33,10 @@ def images(
     channels = max(each.shape[1] for each in pixels.values())
     for what, count in lost.items():
         doubt(f"{setting}: {count} images {what}")
-    if channels > min(each.shape[1] for each in pixels.values()):
+    if grey := [split for split, each in pixels.items() if each.shape[1] < channels]:
+        doubt(
+            f"{setting}: {' and '.join(grey)} images are grey, others in colour: grey becomes three channels"
+        )
         pixels = {
             split: each if each.shape[1] == channels else each.repeat(channels, axis=1)
             for split, each in pixels.items()

@@ -217,7 +217,9 @@ def _read_one(file: Path, say: Say) -> pa.Table:
     import pyarrow.parquet
 
     with file.open("rb") as opened:
-        is_parquet = opened.read(4) == b"PAR1"
-    if is_parquet or file.suffix == ".parquet":
+        begin = opened.read(4)
+    if file.suffix.startswith(".json"):
+        raise DataError(f"data.path: {file} is JSON, which is not read", "write it as parquet or CSV")
+    if begin == b"PAR1" or file.suffix == ".parquet":
         return pyarrow.parquet.ParquetFile(file).read()
     return delimited.read(file, say)

@@ -127,7 +127,7 @@ def described(
     values = columns.column(train, names[0], _KEY)
     known = labels.classes(labels.tidy(values, key))
     said = f"{key}: {len(known)} classes, {_some(known)}"
-    quantity = pa.types.is_integer(known.type) and not columns.is_class_label(train, names[0])
+    quantity = pa.types.is_integer(values.type) and not columns.is_class_label(train, names[0])
     if asked or not quantity:
         return ([] if asked else [said]), []
     said = f"{said}; data.task=squared_error regresses the numbers"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmc.jobs.measuring.predictions import predict, prediction_folder
+from lmc.jobs.opening.data import tell
 from lmc.jobs.planning.plan import untrained
 from lmc.jobs.protocol.commands.measuring import Predict
 from lmc.jobs.protocol.outcome import Outcome
@@ -14,6 +15,7 @@ from lmc.summaries.layers import prediction
 def run(settings: Predict, talk: Talk) -> Outcome:
     """The table ``prediction``, one row per layer."""
     plan = untrained(settings, settings.seeds)
+    tell(plan.dataset, talk)
     folder, record = prediction_folder(settings, plan)
     files.check_writable(folder)
     table = predict(plan, settings, talk)

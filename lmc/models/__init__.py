@@ -16,8 +16,8 @@ from lmc.core.errors import LmcError, SettingError, first_line
 from lmc.models.cnn import cnn
 from lmc.models.gcn import gcn
 from lmc.models.mlp import mlp
-from lmc.models.modes import evaluating
 from lmc.models.outputs import Readout
+from lmc.models.ready import ready
 from lmc.models.relu_sum import relu_sum
 from lmc.models.resnet import resnet20
 from lmc.models.vgg import vgg11
@@ -64,7 +64,7 @@ def _without_output(name: str, settings: Mapping[str, Any]) -> tuple[dict[str, A
 
 
 def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init_seed: int) -> nn.Module:
-    """A freshly initialised network; the same ``init_seed`` gives the same weights.
+    """A freshly initialised network (``lmc.models.ready``); the same ``init_seed`` gives the same weights.
 
     It is in float32 whatever the builder made, its lazy modules know their shapes, and it returns a tensor.
 
@@ -92,23 +92,7 @@ def build(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], init
             raise SettingError(f"model={name}: returns a {type(network).__name__}", "expected an nn.Module")
         if output is not None or registry.is_own_code(name):
             network.register_forward_hook(Readout(output))
-        return _completed(name, network, given.get("input_shape", ()))
-
-
-def _completed(name: str, network: nn.Module, input_shape: Sequence[int]) -> nn.Module:
-    """The network in float32, the shapes of its lazy modules taken from a pass over two samples of zeros."""
-    network = network.float()
-    if any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
-        try:
-            with evaluating(network), warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                network(torch.zeros(2, *input_shape))
-        except LmcError:
-            raise
-        except Exception as error:  # of the network's own code
-            message = f"model={name}: its lazy modules cannot learn their shapes from samples {input_shape}"
-            raise SettingError(f"{message}: {first_line(error)}") from error
-    return network
+        return ready(network, name, given)
 
 
 def _check_graph(name: str, wanted: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> None:

@@ -115,8 +115,8 @@ def forward(
     inside = [point for point in points if point.side == "inside"]
     if inside:
         others = [point for point in points if point.side != "inside"]
-        outputs, seen = forward(module, tensors, inputs, shared=shared, capture=others, replace=replace)
-        return outputs, {**seen, **_replayed(module, tensors, inputs, shared, inside)}
+        given, seen = forward(module, tensors, inputs, shared=shared, capture=others, replace=replace)
+        return given, {**seen, **_replayed(module, tensors, inputs, shared, inside)}
     known, runs = dict(replace or {}), size(tensors)
     if runs > 1:
         noted = notes(module)
@@ -133,10 +133,10 @@ def forward(
         x = inputs if shared else inputs[run]
         with guarded(module, _run(tensors, run), x, not shared) as (own, x):
             found.append(_alone(module, points, own, x, _run(known, run)))
-    outputs = [each for each, _ in found]
     if runs == 1:
-        return outputs[0][None], {point: value[None] for point, value in found[0][1].items()}
-    return torch.stack(outputs), {point: torch.stack([seen[point] for _, seen in found]) for point in points}
+        return found[0][0][None], {point: value[None] for point, value in found[0][1].items()}
+    outputs = torch.stack([each for each, _ in found])
+    return outputs, {point: torch.stack([seen[point] for _, seen in found]) for point in points}
 
 
 def _run(tensors: Mapping[Any, Tensor], run: int) -> dict[Any, Tensor]:

@@ -95,12 +95,24 @@ def test_a_file_without_a_header_is_refused_with_the_reason(tmp_path):
         raw(tmp_path)
 
 
+def test_json_is_refused_by_name(tmp_path):
+    (tmp_path / "iris.json").write_text(IRIS.to_json(orient="records"))
+    with pytest.raises(DataError, match=r"iris\.json is JSON, which is not read"):
+        raw(tmp_path / "iris.json")
+
+
 def test_zero_bytes_and_rows_of_unequal_length_are_refused(tmp_path):
     (tmp_path / "train.csv").write_bytes("größe,b,y\n1,2,u\n".encode("utf-16-le"))
     with pytest.raises(DataError, match="zero bytes"):
         raw(tmp_path)
     (tmp_path / "train.csv").write_text("größe,b,y\n1,2,u\n1,2\n")
     with pytest.raises(DataError, match=r"train\.csv cannot be read: .*Expected 3 columns, got 2"):
+        raw(tmp_path)
+
+
+def test_a_header_that_lacks_a_name_is_not_taken_for_another_separator(tmp_path):
+    (tmp_path / "train.csv").write_text("größe;y\n1;2,5;u\n2;3,5;v\n3;4,5;u\n")
+    with pytest.raises(DataError, match="Expected 2 columns, got 3"):
         raw(tmp_path)
 
 

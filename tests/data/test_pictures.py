@@ -44,6 +44,10 @@ def test_colour_in_one_split_makes_all_of_them_colour(tmp_path, colour_in):
         assert np.array_equal(part[0], repeated)
     assert np.array_equal(inputs[colour_in][1], COLOUR.transpose(2, 0, 1))
     found.check("hub")
+    other = {"train": "test", "test": "train"}[colour_in]
+    assert found.doubts == (
+        f"data.inputs=image: {other} images are grey, others in colour: grey becomes three channels",
+    )
 
 
 def test_palettes_and_opaque_images_are_colour_without_doubt(tmp_path):

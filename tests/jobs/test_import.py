@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from lmc.cli import complete
 from lmc.cli.main import app
 from lmc.core.errors import LmcError, MismatchError, SettingError, StoredFileError
 from lmc.jobs import run
+from lmc.jobs.reporting.commands import of_experiment
+from lmc.store.experiments import Experiment
 
 from .conftest import train
 
@@ -325,6 +328,9 @@ def test_weights_chooses_among_those_that_fit(lmc: Command, runs: Path) -> None:
     assert torch.equal(api.load(out.strip()).layers[0].weight, ema["layers.0.weight"])
     report = api.show(f"{out.strip()}/0").set_index("key")["value"]
     assert (report["source.part"], report["chosen"]) == ("model_ema", "ema")
+    (folder,) = runs.glob(f"train/{out.strip()}")
+    again = shlex.split(of_experiment(Experiment(folder)))
+    assert lmc(*again[1:], "threads=1", "-q") == (0, out, "")
     code, out, err = lmc(*words, "weights=swa")
     assert (code, out) == (2, "")
     assert (

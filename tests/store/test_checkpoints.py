@@ -185,6 +185,7 @@ def test_nan_and_infinity_are_refused_by_name_beside_other_faults(state):
 
 def test_what_is_no_checkpoint_is_named():
     Path("folder.pt").mkdir()
+    Path("lfs.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n")
     Path("text.pt").write_text("hello world" * 20)
     Path("empty.ckpt").write_text("")
     Path("a.safetensors").write_text("hello world" * 20)
@@ -193,6 +194,7 @@ def test_what_is_no_checkpoint_is_named():
     for name, message in {
         "nope.pt": "nope.pt: no such file (a checkpoint to import is safetensors, a torch file, or the index of shards)",
         "folder.pt": "folder.pt: is a folder (name the file in it: it holds none that looks like a checkpoint)",
+        "lfs.pt": "lfs.pt: is a pointer of Git LFS, not the file itself (download it again)",
         "text.pt": "text.pt: truncated, or not a torch checkpoint (",
         "empty.ckpt": "empty.ckpt: truncated, or not a torch checkpoint (EOFError)",
         "a.safetensors": "a.safetensors: truncated, or not a safetensors file (",
@@ -227,5 +229,7 @@ def test_the_digest_is_of_the_weights_and_not_of_the_file(state):
 def test_any_bytes_end_in_an_error_of_ours(tmp_path_factory, content, suffix):
     path = tmp_path_factory.getbasetemp() / f"noise{suffix}"
     path.write_bytes(content)
-    with pytest.raises(StoredFileError, match=r"truncated|holds no weights|could run code"):
+    with pytest.raises(
+        StoredFileError, match=r"truncated|holds no weights|could run code|not the file itself"
+    ):
         checkpoints.read(path)

@@ -48,6 +48,8 @@ BESIDE = {
     "lightning": ({"state_dict": {**under("model.", A), **under("ema_model.", B)}}, "state_dict.ema_model"),
     "one mapping": ({**A, **under("ema.", B)}, "ema"),
     "deep": ({"checkpoint": {"model": A, "avg": {"shadow": B}}}, "checkpoint.avg.shadow"),
+    "dashes": ({"ema-0.99": B, "model": A}, "ema-0.99"),
+    "capitals": ({"modelEMA": B, "model": A}, "modelEMA"),
     "best": ({"model": A, "best_model": B}, "best_model"),
 }
 
@@ -73,6 +75,8 @@ def test_the_network_is_taken_the_other_named_and_taken_if_asked(name):
         {"state_dict": {**under("student.", A), **under("teacher.", B)}},
         {"generator": A, "discriminator": B, "epoch": 1},
         {"model": A, "net": B},
+        [A, B],
+        {**A, **under("module.", B)},
     ],
 )
 def test_two_that_fit_alike_must_be_chosen(content):
@@ -167,6 +171,8 @@ def test_weights_of_a_loss_and_scalars_are_no_part_of_the_network():
         "criterion.weight": torch.ones(2),
         "n_averaged": torch.tensor(1),
         "epoch": 3,
+        "dashes": ({"ema-0.99": B, "model": A}, "ema-0.99"),
+        "capitals": ({"modelEMA": B, "model": A}, "modelEMA"),
         "best": 0.5,
         "x": None,
     }

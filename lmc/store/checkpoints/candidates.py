@@ -24,12 +24,12 @@ _PLAIN = {
     "params", "weights", "checkpoint", "online_model", "_fsdp_wrapped_module", "_checkpoint_wrapped_module",
 }  # fmt: skip
 """What the network itself lies under in most programs."""
-_AVERAGED = re.compile(r"(^|_)(ema|swa|average|averaged|avg|shadow|polyak)(_|\d|$)")
+_AVERAGED = {"ema", "swa", "average", "averaged", "avg", "shadow", "polyak"}
 """Words for weights that were averaged over training."""
 COUNT = "n_averaged"
 """How many states torch's AveragedModel is the mean of."""
 _WRAPPERS = re.compile(r"(?<=\.)(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-_PASSING = re.compile(r"(^|[._])(optim\w*|lr_schedul\w*|scheduler\w*|scaler|rng\w*|random\w*)([._]|$)")
+_PASSING = re.compile(r"(^|[._])(opt|optim\w*|lr_schedul\w*|scheduler\w*|scaler|rng\w*|random\w*)([._]|$)")
 """What belongs to training and is no network."""
 
 
@@ -55,7 +55,7 @@ class Part:
     @property
     def label(self) -> str:
         """What ``weights=`` calls it."""
-        return self.prefix.rstrip(".") or "the file itself"
+        return self.prefix.rstrip(".") or "root"
 
     @property
     def words(self) -> list[str]:
@@ -75,7 +75,12 @@ class Part:
 
 def is_averaged(name: str) -> bool:
     """Whether a part of a name, but for the last of a tensor, speaks of an average over training."""
-    return any(_AVERAGED.search(word.lower()) for word in name.split("."))
+    return not name.endswith(COUNT) and not _AVERAGED.isdisjoint(_words(name))
+
+
+def _words(name: str) -> list[str]:
+    """The words that a name is made of, whatever joins them."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
 
 
 def parts(checkpoint: Checkpoint, expected: Mapping[str, Tensor]) -> list[Part]:
@@ -178,7 +183,7 @@ def _called(checkpoint: Checkpoint, fitting: Sequence[Part], wanted: str) -> lis
     for suits in (
         lambda part: part.label == said,
         lambda part: said in part.words,
-        lambda part: any(said in re.split(r"[_\d]+", word) for word in part.words),
+        lambda part: said.lower() in _words(part.prefix),
     ):
         if found := [part for part in fitting if suits(part)]:
             return found

@@ -49,6 +49,8 @@ def read(path: Path) -> Checkpoint:
         raise StoredFileError(f"{path}: no such file", f"a checkpoint to import is {_LISTED}")
     if not path.is_file():
         raise StoredFileError(f"{path}: is a folder", f"name the file in it: {_inside(path)}")
+    if what := _mistaken(path):
+        raise StoredFileError(f"{path}: is {what}, not the file itself", "download it again")
     parts, skipped = [path], tuple[str, ...]()
     if _is_index(path):
         parts, content = _shards(path)
@@ -66,6 +68,15 @@ def _inside(folder: Path) -> str:
     usual = ("*.index.json", "*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
     found = [str(file) for pattern in usual for file in sorted(folder.glob(pattern))]
     return " or ".join(found[:3]) or "it holds none that looks like a checkpoint"
+
+
+def _mistaken(path: Path) -> str | None:
+    """What is often downloaded in place of a file."""
+    with path.open("rb") as file:
+        begin = file.read(64).lstrip().lower()
+    if begin.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS"
+    return "a web page" if begin.startswith((b"<!doctype html", b"<html")) else None
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -126,10 +137,11 @@ def _flat(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, str], 
 
 
 def _leaves(content: Any, above: str, own: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Tensors and lists of tensors in nested mappings: the keys above (with dots), the name, the value."""
+    """Tensors and lists of tensors in nested mappings and lists: the keys above, the name, the value."""
     from torch import Tensor
 
     inside = _module(content) if isinstance(content, Inert) else content
+    inside = dict(enumerate(inside)) if isinstance(inside, list | tuple) else inside
     for name, value in inside.items() if isinstance(inside, Mapping) else ():
         listed = isinstance(value, list | tuple) and bool(value) and all(isinstance(x, Tensor) for x in value)
         if isinstance(value, Tensor) or listed:
@@ -153,6 +165,8 @@ def _module(stored: Inert) -> Mapping[str, Any]:
 def _no_weights(path: Path, content: Any, skipped: Sequence[str]) -> StoredFileError:
     if any(name.startswith("numpy") for name in skipped):
         return with_code(path, TORCHS.format(str(path)))
+    if any("Uninitialized" in name for name in skipped):
+        return StoredFileError(f"{path}: saved before its lazy layers had shapes", "save it after one pass")
     named = list(map(str, content)) if isinstance(content, Mapping) else []
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     given = f"a mapping of {', '.join(named[:3])}{more}" if named else f"a {type(content).__name__}"
