@@ -41,6 +41,8 @@ def train(plans: Sequence[Plan], talk: Talk) -> None:
         if not members:
             return
         for plan in plans:
+            if plan.unconstrained:
+                talk.say(f"{plan.experiment.name}: {plan.unconstrained}")
             plan.experiment.write(plan.record, plan.constraint.tensors())
         for member in members:
             member.prepare(fresh=settings.force)
