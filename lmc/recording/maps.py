@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -67,7 +67,7 @@ class Maps:
     apart: Mapping[str, str]
 
 
-def linear_maps(network: nn.Module, inputs: Tensor) -> Maps:
+def linear_maps(network: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None = None) -> Maps:
     """Find the linear maps of a network.
 
     A layer counts when its module is called and gives W x + b of what it is given, which is tried: a
@@ -75,10 +75,12 @@ def linear_maps(network: nn.Module, inputs: Tensor) -> Maps:
 
     Args:
         inputs: (N, *input_shape), a few samples at least.
+        state: weights at which to try it; None takes the network's own.
     """
-    example = inputs[:_EXAMPLES].to(next(iter(state_of(network).values())).device)
+    own_state = state_of(network) if state is None else state
+    example = inputs[:_EXAMPLES].to(next(iter(own_state.values())).device)
     weights = {name: tensor for name, tensor in network.named_parameters() if tensor.dim() > 1}
-    modules, called, reasons = _called(network, example)
+    modules, called, reasons = _called(network, own_state, example)
     rest = [name for name in weights if name not in called and name not in reasons]
     graph = _graph(network, example) if rest else Uses({}, {}, {})
     found: dict[str, LinearMap] = {}
@@ -122,7 +124,7 @@ def _graph(network: nn.Module, example: Tensor) -> Uses:
 
 
 def _called(
-    network: nn.Module, example: Tensor
+    network: nn.Module, state: Mapping[str, Tensor], example: Tensor
 ) -> tuple[frozenset[str], dict[str, LinearMap], dict[str, str]]:
     """The layers that are called; their maps by weight; and why their other weights have none."""
     layers = {
@@ -138,11 +140,12 @@ def _called(
 
         context.enter_context(part.register_forward_hook(hook))
 
+    stored = {name for name, _ in network.named_parameters()}
+    noisy = _noisy(state, stored)
     with ExitStack() as context, evaluating(network):
         for name, part in layers.items():
             listen(name, part)
-        forward(network, {name: tensor[None] for name, tensor in _noisy(network).items()}, example)
-    stored = {name for name, _ in network.named_parameters()}
+        forward(network, {name: tensor[None] for name, tensor in noisy.items()}, example)
     found, reasons = {}, {}
     for name, made in calls.items():
         weight = f"{name}.weight"
@@ -184,15 +187,14 @@ def _is_map(part: nn.Module, x: Tensor, output: object) -> bool:
     return torch.allclose(output, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
-def _noisy(network: nn.Module) -> State:
-    """The network's own state with noise, as at weights of zero every map is the same."""
+def _noisy(state: Mapping[str, Tensor], parameters: Collection[str]) -> State:
+    """Weights with noise, as at weights of zero every map is the same."""
     noise = generator("linear maps")
-    parameters = {name for name, _ in network.named_parameters()}
     return {
         name: tensor + 0.1 * torch.randn(tensor.shape, generator=noise).to(tensor)
         if name in parameters and tensor.is_floating_point()
         else tensor
-        for name, tensor in state_of(network).items()
+        for name, tensor in state.items()
     }
 
 

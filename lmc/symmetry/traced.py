@@ -295,7 +295,7 @@ class _Builder:
         return self.calls.gives(call, node) if side == "output" else call not in calls_of(node)
 
     def _features(self, points: Mapping[fx.Node, Point], neurons: _Neurons) -> tuple[Feature, ...]:
-        """The neurons at points; on the first axis, the samples of what modules take and give, only inside."""
+        """The neurons at points: not on the first axis, of samples, where a module takes or gives them."""
         found = []
         for node, point in points.items():
             axes = self.trace.axes[node]
