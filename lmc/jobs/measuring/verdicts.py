@@ -155,7 +155,9 @@ def _gap_quantities(gap: pd.DataFrame) -> dict[str, tuple[str, Estimate]]:
     found = {}
     for name in ("cross_term", "feature_gap"):
         for match in ("none", *ALIGNED):
-            part = gap[gap["match"] == match]
+            part = gap[(gap["match"] == match) & gap[name].notna()]
+            if not len(part):
+                continue
             means = part.groupby("layer", sort=False)[[name]].mean()
             layer = str(means.index[int(means[name].to_numpy().argmax())])
             at = part[part["layer"] == layer]
