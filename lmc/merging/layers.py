@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +10,9 @@ from torch import Tensor, nn
 
 from lmc.models.modes import evaluating
 from lmc.models.stack import Feature, Point, batch_norms, forward
-from lmc.recording.moments import Source, has_patches
+from lmc.recording import LinearMap, Maps, linear_maps
+from lmc.recording.maps import NOT_CALLED
+from lmc.recording.moments import Source
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,14 @@ def survey(
             if isinstance(part, (nn.Linear, nn.Conv2d)) or name in norms:
                 listen(name, part)
         forward(network, {name: tensor[None] for name, tensor in state.items()}, example)
-    counts = Counter(name for name, _ in calls)
+    maps = linear_maps(network, example, state)
+    shown = {layer.name: layer for layer in maps.found.values() if layer.module}
     layers, left_out, normed = [], {}, False
     for name, dimensions in calls:
         if name in norms:
             normed = True
             continue
-        reason = _reason(network.get_submodule(name), f"{name}.weight" in state, counts[name])
+        reason = _reason(f"{name}.weight", shown.get(name), maps, state)
         if reason:
             left_out[f"{name}.weight"] = reason
             continue
@@ -71,18 +73,14 @@ def survey(
         if parameter.dim() > 1 and name not in fitted:
             part = network.get_submodule(name.rpartition(".")[0])
             uncalled = isinstance(part, (nn.Linear, nn.Conv2d))
-            left_out.setdefault(name, "not called" if uncalled else f"of {type(part).__name__}")
+            left_out.setdefault(name, NOT_CALLED if uncalled else f"of {type(part).__name__}")
     return layers, left_out
 
 
-def _reason(part: nn.Module, stored: bool, calls: int) -> str:
-    """Why a module cannot be refitted; empty if it can."""
-    if not stored:
+def _reason(weight: str, found: LinearMap | None, maps: Maps, state: Mapping[str, Tensor]) -> str:
+    """Why the weight of a module that is called cannot be refitted; empty if it can."""
+    if weight not in state:
         return "computed from others"
-    if calls > 1:
-        return f"called {calls} times"
-    if not isinstance(part, nn.Conv2d) or has_patches(part):
-        return ""
-    if part.groups != 1:
-        return "a grouped convolution"
-    return f"a convolution of {part.padding_mode if part.padding_mode != 'zeros' else part.padding} padding"
+    if found is None:
+        return maps.without.get(weight, "tied to another")
+    return f"called {found.called} times" if found.called > 1 else ""

@@ -37,6 +37,7 @@ class Use:
         weight, bias: names in the state; no bias is "".
         axis: of the weight, along which the products' neurons lie.
         read: what is multiplied, and ``along`` which of its axes.
+        made: the product, and ``across`` which of its axes the neurons lie.
         whole: whether all of the weight is used; else some of its rows.
         linear: whether it is a matrix product; else a convolution.
     """
@@ -46,6 +47,8 @@ class Use:
     axis: int
     read: Point
     along: int
+    made: Point
+    across: int
     whole: bool
     linear: bool
 
@@ -111,7 +114,10 @@ class _Finder:
                     touched.setdefault(weight.name, _name(node))
         rest = [name for name in self.weights if name not in found]
         multiplied = {name for name in rest if self._meets(name) & (_PRODUCTS | _CONVOLUTIONS)}
-        why = {name: f"first goes into {touched[name]}" for name in multiplied}
+        why = {
+            name: f"{'used in' if touched[name] in _PRODUCTS else 'first changed by'} {touched[name]}"
+            for name in multiplied
+        }
         apart = {name: f"used in {touched[name]}" if name in touched else "not used" for name in rest}
         return Uses(found, why, {name: reason for name, reason in apart.items() if name not in multiplied})
 
@@ -147,16 +153,19 @@ class _Finder:
     def _of(self, node: fx.Node) -> Iterator[Use]:
         name, args = _name(node), list[Any](node.args)
         if name in _CONVOLUTIONS:
-            yield from self._use(args[0], args[1], 1, 0, _argument(node, "bias", 2, None), False)
+            bias = _argument(node, "bias", 2, None)
+            yield from self._use(node, args[0], args[1], (1, 0, 1), bias, False)
         elif name == "linear":
             x, weight = args[:2]
-            yield from self._use(x, weight, _rank(x) - 1, 0, _argument(node, "bias", 2, None))
+            last = _rank(x) - 1
+            yield from self._use(node, x, weight, (last, 0, last), _argument(node, "bias", 2, None))
         elif name in ("matmul", "mm", "mv", "addmm"):
             a, b = args[-2:]
             if _rank(b) == 2:
-                yield from self._use(a, b, _rank(a) - 1, 1)
+                yield from self._use(node, a, b, (_rank(a) - 1, 1, _rank(node) - 1))
             if _rank(a) == 2:
-                yield from self._use(b, a, max(0, _rank(b) - 2), 0)
+                place = max(0, _rank(b) - 2)
+                yield from self._use(node, b, a, (place, 0, place))
         elif name == "einsum" and len(args[1]) == 2:
             yield from self._einsum(node)
 
@@ -171,19 +180,40 @@ class _Finder:
             summed = [each for each in own if each in read and each not in out]
             made = [each for each in own if each not in read and each in out]
             if len(own) == 2 and len(summed) == len(made) == 1:
-                along, axis = read.index(summed[0]), own.index(made[0])
-                yield from self._use(tensors[place], tensors[1 - place], along, axis)
+                axes = read.index(summed[0]), own.index(made[0]), out.index(made[0])
+                yield from self._use(node, tensors[place], tensors[1 - place], axes)
 
     def _use(
-        self, x: Any, weight: Any, along: int, axis: int, bias: Any = None, linear: bool = True
+        self,
+        node: fx.Node,
+        x: Any,
+        weight: Any,
+        axes: tuple[int, int, int],
+        bias: Any = None,
+        linear: bool = True,
     ) -> Iterator[Use]:
+        """``axes``: of x that is summed, of the weight and of the product that the neurons lie along."""
         stored, offset = self._stored(weight), self._stored(bias)
         if stored is None or stored.name not in self.weights or x not in self.moving:
             return
-        path = list((x.meta.get("nn_module_stack") or {"": ("", "")}).values())[-1][0]
-        point = Point(path, "inside", node=x.name)
+        along, axis, across = axes
         own = 1 - axis if stored.turned else axis
-        yield Use(stored.name, offset.name if offset else "", own, point, along, stored.whole, linear)
+        yield Use(
+            stored.name,
+            offset.name if offset else "",
+            own,
+            _point(x),
+            along,
+            _point(node),
+            across,
+            stored.whole,
+            linear,
+        )
+
+
+def _point(node: fx.Node) -> Point:
+    path = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())[-1][0]
+    return Point(path, "inside", node=node.name)
 
 
 def _name(node: fx.Node) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from lmc.core.seeds import generator
 from lmc.models.modes import evaluating
 from lmc.models.stack import Feature, Point, State, forward, state_of
 from lmc.models.uses import Use, Uses, uses
-from lmc.recording.moments import Pooled, Source, has_patches
+from lmc.recording.moments import Place, Pooled, Source, has_patches
 
 NOT_CALLED = "not called"
 _EXAMPLES = 4
@@ -27,6 +27,7 @@ class LinearMap:
         name: the module's; of a weight that is no module's ``weight``, the weight's own.
         weight, bias: names in the state; the bias is "" where there is none beside the weight.
         rows: what it reads.
+        made: what it gives; of several calls, in the last.
         axis: of the weight, along which its neurons lie.
         called: how often, in one forward pass; ``rows`` are those of all calls.
         module: whether a module's calls show it.
@@ -36,6 +37,7 @@ class LinearMap:
     weight: str
     bias: str
     rows: Source
+    made: Place
     axis: int = 0
     called: int = 1
     module: bool = True
@@ -54,16 +56,18 @@ class Maps:
     """The linear maps by name, in the network's order, and the other weights of two or more axes.
 
     Attributes:
+        called: names of linear and convolution modules that are called.
         without: weights that multiply the inputs, but whose map has no inputs to record, and why.
         apart: weights that are added, picked by indices or not used, and which.
     """
 
     found: Mapping[str, LinearMap]
+    called: frozenset[str]
     without: Mapping[str, str]
     apart: Mapping[str, str]
 
 
-def linear_maps(network: nn.Module, inputs: Tensor) -> Maps:
+def linear_maps(network: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None = None) -> Maps:
     """Find the linear maps of a network.
 
     A layer counts when its module is called and gives W x + b of what it is given, which is tried: a
@@ -71,10 +75,12 @@ def linear_maps(network: nn.Module, inputs: Tensor) -> Maps:
 
     Args:
         inputs: (N, *input_shape), a few samples at least.
+        state: weights at which to try it; None takes the network's own.
     """
-    example = inputs[:_EXAMPLES].to(next(iter(state_of(network).values())).device)
+    own_state = state_of(network) if state is None else state
+    example = inputs[:_EXAMPLES].to(next(iter(own_state.values())).device)
     weights = {name: tensor for name, tensor in network.named_parameters() if tensor.dim() > 1}
-    called, reasons = _called(network, example)
+    modules, called, reasons = _called(network, own_state, example)
     rest = [name for name in weights if name not in called and name not in reasons]
     graph = _graph(network, example) if rest else Uses({}, {}, {})
     found: dict[str, LinearMap] = {}
@@ -91,7 +97,7 @@ def linear_maps(network: nn.Module, inputs: Tensor) -> Maps:
             part = type(_owner(network, name))
             layer = issubclass(part, (nn.Linear, nn.modules.conv._ConvNd))
             apart[name] = NOT_CALLED if layer else graph.apart.get(name, f"of {part.__name__}")
-    return Maps(found, without, apart)
+    return Maps(found, modules, without, apart)
 
 
 def _why(own: list[Use]) -> str:
@@ -102,7 +108,8 @@ def _traced(weight: str, own: list[Use]) -> LinearMap:
     rows = tuple(Feature(use.read, use.along) for use in own)
     source: Source = rows[0] if len(rows) == 1 else Pooled(rows)
     name = weight.removesuffix(".weight")
-    return LinearMap(name, weight, own[0].bias, source, own[0].axis, len(own), module=False)
+    made = Feature(own[-1].made, own[-1].across)
+    return LinearMap(name, weight, own[0].bias, source, made, own[0].axis, len(own), module=False)
 
 
 def _owner(network: nn.Module, weight: str) -> nn.Module:
@@ -116,8 +123,10 @@ def _graph(network: nn.Module, example: Tensor) -> Uses:
         return Uses({}, {}, {})
 
 
-def _called(network: nn.Module, example: Tensor) -> tuple[dict[str, LinearMap], dict[str, str]]:
-    """Maps of modules by weight; and why other weights of layers that are called have none."""
+def _called(
+    network: nn.Module, state: Mapping[str, Tensor], example: Tensor
+) -> tuple[frozenset[str], dict[str, LinearMap], dict[str, str]]:
+    """The layers that are called; their maps by weight; and why their other weights have none."""
     layers = {
         name: part
         for name, part in network.named_modules()
@@ -131,11 +140,12 @@ def _called(network: nn.Module, example: Tensor) -> tuple[dict[str, LinearMap], 
 
         context.enter_context(part.register_forward_hook(hook))
 
+    stored = {name for name, _ in network.named_parameters()}
+    noisy = _noisy(state, stored)
     with ExitStack() as context, evaluating(network):
         for name, part in layers.items():
             listen(name, part)
-        forward(network, {name: tensor[None] for name, tensor in _noisy(network).items()}, example)
-    stored = {name for name, _ in network.named_parameters()}
+        forward(network, {name: tensor[None] for name, tensor in noisy.items()}, example)
     found, reasons = {}, {}
     for name, made in calls.items():
         weight = f"{name}.weight"
@@ -148,8 +158,8 @@ def _called(network: nn.Module, example: Tensor) -> tuple[dict[str, LinearMap], 
         bias = f"{name}.bias" if f"{name}.bias" in stored else ""
         points = tuple(Point(name, "input", call) for call in range(len(made)))
         rows: Source = Point(name, "input") if len(points) == 1 else Pooled(points)
-        found[weight] = LinearMap(name, weight, bias, rows, 0, len(made))
-    return found, reasons
+        found[weight] = LinearMap(name, weight, bias, rows, Point(name, "output"), 0, len(made))
+    return frozenset(name for name, made in calls.items() if made), found, reasons
 
 
 def _reason(part: nn.Module, is_map: bool) -> str:
@@ -177,15 +187,14 @@ def _is_map(part: nn.Module, x: Tensor, output: object) -> bool:
     return torch.allclose(output, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
-def _noisy(network: nn.Module) -> State:
-    """The network's own state with noise, as at weights of zero every map is the same."""
+def _noisy(state: Mapping[str, Tensor], parameters: Collection[str]) -> State:
+    """Weights with noise, as at weights of zero every map is the same."""
     noise = generator("linear maps")
-    parameters = {name for name, _ in network.named_parameters()}
     return {
         name: tensor + 0.1 * torch.randn(tensor.shape, generator=noise).to(tensor)
         if name in parameters and tensor.is_floating_point()
         else tensor
-        for name, tensor in state_of(network).items()
+        for name, tensor in state.items()
     }
 
 

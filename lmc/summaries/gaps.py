@@ -21,6 +21,8 @@ def leaving(table: pd.DataFrame) -> str:
     Args:
         table: rows of the table ``gap`` of one matcher at one alpha.
     """
+    if not len(table):
+        return "no layer's gap can be measured"
     means = table.groupby("layer", sort=False)[["cross_term", "additivity_gap"]].mean()
     place = int(means.sum(axis=1).to_numpy().argmax())
     cross, additivity = means.to_numpy()[place].tolist()

@@ -261,7 +261,7 @@ class _Builder:
         if any(atom.pieces is not None for atom in there):
             return False
         along = {atom for atom in there - {*neurons.atoms} if {*neurons.atoms} & self.algebra.parents(atom)}
-        return not along and any(self._has(node, axis, neurons) for axis in range(1, len(axes)))
+        return not along and any(self._has(node, axis, neurons) for axis in range(len(axes)))
 
     @cached_property
     def _constant(self) -> set[fx.Node]:
@@ -300,12 +300,13 @@ class _Builder:
         return self.calls.gives(call, node) if side == "output" else call not in calls_of(node)
 
     def _features(self, points: Mapping[fx.Node, Point], neurons: _Neurons) -> tuple[Feature, ...]:
+        """The neurons at points: not on the first axis, of samples, where a module takes or gives them."""
         found = []
         for node, point in points.items():
             axes = self.trace.axes[node]
             if not axes or not isinstance(axes[0], Indices):
                 continue
-            for axis in range(len(axes) - 1, 0, -1):
+            for axis in range(len(axes) - 1, -1 if point.side == "inside" else 0, -1):
                 runs = self._runs(axes[axis])
                 places = self._places(runs, neurons)
                 if places is not None:

@@ -11,11 +11,12 @@ from lmc.core import registry
 from lmc.variants.bernoulli import bernoulli
 from lmc.variants.constraint import Constraint, constrained_weights
 from lmc.variants.sigma import sigma
+from lmc.variants.slots import Slot, Slots, slots
 from lmc.variants.standard import standard
 from lmc.variants.syre import syre
 from lmc.variants.w import w
 
-__all__ = ["VARIANTS", "Constraint", "build", "constrained_weights"]
+__all__ = ["VARIANTS", "Constraint", "Slot", "Slots", "build", "constrained_weights", "slots"]
 
 VARIANTS: dict[str, Callable[..., Constraint]] = {
     "standard": standard,

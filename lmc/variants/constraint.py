@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from lmc.models.activations import install_mixings
 Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """sigma_F, the standard deviation of a centre's entries."""
 
-_TYPES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TYPES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,15 @@ class Constraint:
     """Masks D (bool, the weight's shape), centres f, and mixings C; absent means trivial.
 
     ``meaning`` holds the variant's settings as the numbers depend on them (a fraction as the counts it
-    stands for); it names the run.
+    stands for); it names the run. ``free`` are weights that multiply the inputs and cannot be constrained,
+    with the reason; for people, and not stored.
     """
 
     masks: dict[str, Tensor] = field(default_factory=dict)
     centres: dict[str, Tensor] = field(default_factory=dict)
     mixings: dict[str, Tensor] = field(default_factory=dict)
     meaning: dict[str, Any] = field(default_factory=dict)
+    free: Mapping[str, str] = field(default_factory=dict)
 
     def mask(self, layer: str) -> Tensor | None:
         """D of a layer's weight as (n, d), one row per neuron."""
@@ -42,10 +44,6 @@ class Constraint:
         """f of a layer's weight as (n, d)."""
         centre = self.centres.get(f"{layer}.weight")
         return None if centre is None else centre.flatten(1)
-
-    def holds(self, layer: str) -> bool:
-        """Whether D or f constrain a layer."""
-        return f"{layer}.weight" in self.masks or f"{layer}.weight" in self.centres
 
     def effective(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state with theta replaced by w = D * theta + f."""
@@ -108,15 +106,15 @@ class Constraint:
 
 
 def constrained_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weights a variant may constrain, in order: those of linear layers and convolutions that train."""
+    """The weights of linear layers and convolutions, in order; ``slots`` also finds those of no module."""
     return {
         f"{name}.weight": part.weight.detach()
         for name, part in model.named_modules()
-        if isinstance(part, _TYPES) and part.weight.requires_grad
+        if isinstance(part, TYPES) and "weight" in part._parameters and part.weight.requires_grad
     }
 
 
-def per_layer(value: float | Sequence[float], weights: Mapping[str, Tensor], key: str) -> list[float]:
+def per_layer(value: float | Sequence[float], weights: Collection[str], key: str) -> list[float]:
     """One value per layer from a number or a list.
 
     Raises:

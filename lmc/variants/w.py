@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from lmc.core.errors import SettingError, raise_together
 from lmc.core.seeds import generator
-from lmc.variants.constraint import Constraint, Scale, constrained_weights, per_layer
+from lmc.variants.constraint import Constraint, Scale, per_layer
+from lmc.variants.slots import slots
 
 NumFixed = int | float
 
@@ -17,6 +18,7 @@ NumFixed = int | float
 def w(
     model: nn.Module,
     mask_seed: int,
+    example: Tensor,
     *,
     num_fixed: NumFixed | list[NumFixed] | None = None,
     scale: Scale | list[Scale] = 1.0,
@@ -26,6 +28,7 @@ def w(
     ``scale`` = 0 gives sparse rows: asymmetric in structure, yet not in effect.
 
     Args:
+        example: (B, *input_shape), from which the weights of linear maps are found.
         num_fixed: a count (int) or a share (float) of each layer's inputs, or one of these per layer; by
             default an eighth, and half of the last layer's.
         scale: sigma_F, or one per layer.
@@ -33,31 +36,27 @@ def w(
     Raises:
         SettingError: more fixed entries than inputs, or a list of the wrong length.
     """
-    weights = constrained_weights(model)
-    sizes = [math.prod(weight.shape[1:]) for weight in weights.values()]
-    counts = _counts(num_fixed, weights, sizes)
-    scales = per_layer(scale, weights, "scale")
+    there = slots(model, example)
+    found = there.found
+    sizes = [math.prod(slot.weight.shape[1:]) for slot in found.values()]
+    counts = _counts(num_fixed, list(found), sizes)
+    scales = per_layer(scale, found, "scale")
     masks, centres = {}, {}
-    for name, count, sigma in zip(weights, counts, scales, strict=True):
+    for (name, slot), count, sigma in zip(found.items(), counts, scales, strict=True):
         if count == 0:
             continue
-        shape = weights[name].shape
-        rank = torch.rand(
-            shape[0], math.prod(shape[1:]), generator=generator("mask", mask_seed, name)
-        ).argsort(1)
+        shape = len(slot.weight), math.prod(slot.weight.shape[1:])
+        rank = torch.rand(shape, generator=generator("mask", mask_seed, name)).argsort(1)
         fixed = torch.zeros_like(rank, dtype=torch.bool).scatter_(1, rank[:, :count], True)
-        masks[name] = ~fixed.view(shape)
+        masks[name] = slot.stored(~fixed)
         if sigma:
-            normal = torch.randn(shape, generator=generator("centre", mask_seed, name))
+            normal = torch.randn(masks[name].shape, generator=generator("centre", mask_seed, name))
             centres[name] = torch.where(masks[name], 0.0, sigma * normal)
-    return Constraint(
-        masks, centres, meaning={"num_fixed": counts, "scale": [float(sigma) for sigma in scales]}
-    )
+    meaning = {"num_fixed": counts, "scale": [float(sigma) for sigma in scales]}
+    return Constraint(masks, centres, meaning=meaning, free=there.free)
 
 
-def _counts(
-    num_fixed: NumFixed | list[NumFixed] | None, weights: dict[str, Tensor], sizes: list[int]
-) -> list[int]:
+def _counts(num_fixed: NumFixed | list[NumFixed] | None, weights: list[str], sizes: list[int]) -> list[int]:
     if num_fixed is None:
         return [size // 8 for size in sizes[:-1]] + [size // 2 for size in sizes[-1:]]
     counts, faults = [], []

@@ -8,6 +8,7 @@ from lmc.models.stack import Point, stack_states, state_of
 from lmc.paths import Scene, gap, gaps, segments
 from lmc.paths.cuts import captured
 from lmc.recording import record
+from tests.networks import Pixels, Steps
 
 ALPHAS = [0.0, 0.3, 0.5, 1.0]
 LAYERS = ["layers.0", "layers.1", "layers.2"]
@@ -178,3 +179,36 @@ def test_batch_norm_is_estimated_on_the_mean_outputs(make, x):
     mean = (after(u[0], *scales[0]) + after(u[1], *scales[1])) / 2
     phi = after((u[0] + u[1]) / 2, *(sum(pair) / 2 for pair in zip(*scales, strict=True)))
     assert float(found.additivity_gap[2]) == pytest.approx(_square(phi - mean) / _square(mean), rel=1e-8)
+
+
+@pytest.mark.parametrize(("build", "shape"), [(Pixels, (2, 4, 4)), (Steps, (4, 4))])
+def test_features_lie_on_the_axis_that_the_network_gives_them(build, shape):
+    """Angles between neurons, sample by position, by hand; sides, tokens and channels have equal sizes."""
+    torch.manual_seed(5)
+    one, two, x = build().double().eval(), build().double().eval(), torch.randn(9, *shape).double()
+    for network in (one, two):
+        nn.init.normal_(network.norm.bias)
+    a, b = state_of(one), state_of(two)
+    middle = _average(a, b, 0.5, lambda _: build().double())
+    layers = ["a", "b"] if build is Pixels else ["conv", "b"]
+    found = _found(one, two, x, layers, alphas=[0.5])
+    # Where the neurons of every layer are read, and on which axis, from the code of the networks.
+    read = (
+        {"a": ("act", -1), "b": ("act2", -1)} if build is Pixels else {"conv": ("norm", -1), "b": ("b", -1)}
+    )
+    for layer, (module, axis) in read.items():
+        h = [_seen(network, x, module).movedim(axis, -1).flatten(0, -2) for network in (one, two, middle)]
+        mean = (h[0] + h[1]) / 2
+        cosine = (h[2] * mean).sum(1) / (h[2].norm(dim=1) * mean.norm(dim=1))
+        assert float(found[layer].feature_cosine[0]) == pytest.approx(float((1 - cosine).mean()), rel=1e-9)
+        wrong = h[2].view(9, -1, h[2].shape[1]).mT, mean.view(9, -1, mean.shape[1]).mT
+        turned = 1 - nn.functional.cosine_similarity(*wrong, dim=-1).mean()
+        assert abs(float(turned) - float(found[layer].feature_cosine[0])) > 1e-4
+
+
+def _seen(network, x, module):
+    seen = []
+    handle = network.get_submodule(module).register_forward_hook(lambda _, __, out: seen.append(out.detach()))
+    network(x)
+    handle.remove()
+    return seen[0]

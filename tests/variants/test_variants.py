@@ -13,6 +13,7 @@ from lmc.core.errors import SettingError
 from lmc.models.activations import FiGLU, activation_names
 from lmc.models.stack import state_of
 from lmc.variants import Constraint, constrained_weights
+from tests.networks import Adapted, Attending, Functional, Products
 
 LAYERS = ["layers.0", "layers.1", "layers.2"]
 SIZES = [6, 7, 5]
@@ -276,3 +277,50 @@ def test_sigma_leaves_statistics_and_mode_alone(build, conv_net):
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(part._forward_hooks for part in model.modules())
+
+
+WHEREVER = {"attending": (Attending, (5, 4)), "functional": (Functional, (4,)), "products": (Products, (4,))}
+
+
+@pytest.mark.parametrize("name", WHEREVER)
+@pytest.mark.parametrize("variant", ["w", "bernoulli", "syre"])
+def test_weights_of_linear_maps_are_constrained_wherever_they_sit(build, name, variant):
+    make, shape = WHEREVER[name]
+    constraint = build(variant, make(), shape=shape, **({"num_fixed": 1} if variant == "w" else {}))
+    rows = {
+        "attending": {"embed.weight": 0, "att.in_proj_weight": 0, "att.out_proj.weight": 0, "fc.weight": 0},
+        "functional": {"a.weight": 0, "b.weight": 0, "unused.weight": 0, "fc.weight": 0},
+        "products": {"u": 1, "v": 0, "w": 1},
+    }[name]
+    assert {*(constraint.centres if variant == "syre" else constraint.masks)} == {*rows}
+    assert not constraint.free
+
+
+def test_a_neuron_has_its_number_of_fixed_inputs_on_whatever_axis_it_lies(build):
+    """``x @ u`` has a neuron in every column, (in, out)."""
+    constraint = build("w", Products(), shape=(4,), num_fixed=[1, 2, 3], scale=0.5)
+    fixed = {name: ~mask for name, mask in constraint.masks.items()}
+    assert {name: mask.shape for name, mask in fixed.items()} == {"u": (4, 6), "v": (5, 6), "w": (5, 3)}
+    assert (fixed["u"].sum(0) == 1).all()
+    assert (fixed["v"].sum(1) == 2).all()
+    assert (fixed["w"].sum(0) == 3).all()
+    assert not (fixed["u"].sum(1) == fixed["u"].sum(1)[0]).all(), "rows of inputs are not what is counted"
+    assert all(torch.equal(constraint.centres[name] != 0, fixed[name]) for name in fixed)
+
+
+def test_what_cannot_be_constrained_is_named(build):
+    constraint = build("w", Adapted(), shape=(4,), num_fixed=1)
+    assert constraint.free == {
+        "down": "used in matmul",
+        "up": "used in matmul",
+        "base.weight": "first changed by add",
+    }
+    assert not {*constraint.free} & {*constraint.masks}
+    assert {"side_a", "side_b", "again.weight", "cosine.weight", "grouped.weight"} <= {*constraint.masks}
+    free = build("syre", nn.Sequential(nn.LSTM(4, 3), Last(), nn.Linear(3, 2)), shape=(5, 4)).free
+    assert free == {"0.weight_ih_l0": "used in lstm", "0.weight_hh_l0": "used in lstm"}
+
+
+class Last(nn.Module):
+    def forward(self, x):
+        return x[0][:, -1]

@@ -59,6 +59,7 @@ def cost_tables(run: Recorded, settings: Cost, talk: Talk) -> Iterator[tuple[Tab
     """
     check_memory(run.layers, settings)
     example = run.dataset.train.inputs[:2].to(run.device)
+    linear: list[str] = []
     mixed = mixed_layers(run.opened.constraint, run.network, example)
     for layer in run.layers.values():
         try:
@@ -76,6 +77,10 @@ def cost_tables(run: Recorded, settings: Cost, talk: Talk) -> Iterator[tuple[Tab
             )
         work = _LayerCosts(run, layer, settings, talk)
         yield work.tables(), work.means
+        if work.linear:
+            linear.append(layer.name)
+    if linear:
+        talk.say(f"costs of the linear map alone, as no activation module follows: {', '.join(linear)}")
 
 
 class _LayerCosts:
@@ -88,6 +93,7 @@ class _LayerCosts:
         count = min(n, settings.neurons or n)
         self.chosen = torch.randperm(n, generator=generator("neurons", layer.name))[:count].sort().values
         self.means: list[Means] = []
+        self.linear = False
 
     def tables(self) -> Tables:
         """Tables ``cost``, ``swap``, ``layer``, and ``distance`` where it is asked for."""
@@ -164,7 +170,7 @@ class _LayerCosts:
         groups = permutation_groups(network, inputs[:2].to(next(network.parameters()).device))
         activation = activation_after(network, groups, self.layer.name)
         if activation is None:
-            self.talk.say(f"{self.layer.name}: no activation module follows; its costs are of the linear map")
+            self.linear = True
             return self.layer.moments, None, None
         tensors = {name: tensor.detach()[None] for name, tensor in network.state_dict().items()}
         rows = sample(network, tensors, inputs, self.layer.rows, self.settings.samples)[0].cpu()

@@ -70,6 +70,8 @@ class Gap:
         """The table of one aligned pair."""
         inputs = named_split(pair.dataset, self.split).inputs
         chosen, _ = self._chosen(pair.network, pair.dataset)
+        if not chosen:
+            return {"gap": frame("gap", [])}
         examples = inputs[:_EXAMPLES].to(next(iter(pair.a.values())).device)
         segments = paths.segments(pair.network, pair.a, examples, chosen)
         found = paths.gaps(pair.scene(self.alphas, self.restatistics), segments, self.split)

@@ -79,6 +79,8 @@ class OverEpochs:
         self.groups = self._groups() if "objective" in settings.measures or aligned else Groups(())
         if "cka" in settings.measures:
             trends.cka_epochs(course, self.memory)
+            if missing := trends.unrecorded(course):
+                talk.say(f"no cka of {', '.join(missing)}: what they give cannot be recorded")
         name = course.pairs.runs[0].run.experiment.name
         if "ntk" in settings.measures:
             self.kernels = kernels.plan_kernels(

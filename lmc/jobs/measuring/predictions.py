@@ -48,8 +48,8 @@ def predict(plan: Plan, settings: Predict, talk: Talk) -> pd.DataFrame:
     device = use_device(settings.device, settings.threads)
     network = plan.build(plan.seeds[0]).eval().to(device)
     chosen, others = chosen_maps(network, plan.dataset.train.inputs, settings.layers)
-    if others:
-        talk.say(others)
+    for line in filter(None, (plan.unconstrained, others)):
+        talk.say(line)
     stacked = stack_states([plan.initial_state(seed) for seed in plan.seeds])
     stacked = {name: tensor.to(device) for name, tensor in stacked.items()}
     constraints = [plan.constraint] * len(plan.seeds)

@@ -16,7 +16,8 @@ from lmc.dynamics import WHOLE
 from lmc.jobs.measuring.course import Course, Row
 from lmc.jobs.protocol.machine import readable_size
 from lmc.models.stack import Point, stack_states
-from lmc.recording import record
+from lmc.recording import linear_maps, record
+from lmc.recording.maps import NOT_CALLED
 from lmc.recording.moments import Source
 
 NO_SPLIT = "-"
@@ -95,10 +96,17 @@ def _sample(split: Split, count: int, name: str) -> Split:
 
 def recording_points(course: Course) -> dict[str, Source]:
     """Where a layer's representation is recorded: after its own activation, else at its output."""
+    maps = linear_maps(course.network, course.pairs.dataset.train.inputs)
     points: dict[str, Source] = {
         name: Point(name, "output")
         for name, part in course.network.named_modules()
-        if name in course.layers and isinstance(part, _WEIGHTED)
+        if name in course.layers and isinstance(part, _WEIGHTED) and name in maps.called
+    }
+    tensors = {name for layer, names in course.layers.items() if layer != WHOLE for name in names}
+    points |= {
+        layer.name: layer.made
+        for layer in maps.found.values()
+        if layer.weight in tensors and not layer.module
     }
     try:
         example = course.pairs.dataset.train.inputs[:4].to(course.device)
@@ -112,14 +120,24 @@ def recording_points(course: Course) -> dict[str, Source]:
     return points
 
 
+def unrecorded(course: Course) -> list[str]:
+    """Weights that multiply the inputs, or belong to a layer, whose outputs ``recording_points`` lacks."""
+    maps = linear_maps(course.network, course.pairs.dataset.train.inputs)
+    points = recording_points(course)
+    uncalled = [name for name, why in maps.apart.items() if why == NOT_CALLED]
+    return [name for name in (*maps.without, *uncalled) if name.rpartition(".")[0] not in points]
+
+
 def cka_epochs(course: Course, memory: float) -> int:
     """Epochs at a time whose covariances fit into ``memory`` bytes.
 
     Raises:
         SettingError: not even one, beside the last.
     """
-    one = {name: tensor[None] for name, tensor in course.states(course.epochs[-1])[0].items()}
     points = dict.fromkeys(recording_points(course).values(), ())
+    if not points:
+        return len(course.epochs)
+    one = {name: tensor[None] for name, tensor in course.states(course.epochs[-1])[0].items()}
     narrow = record(course.network, one, course.pairs.dataset.train.inputs[:2], points)
     squares = sum(moments.mean.shape[1] ** 2 for moments in narrow.values())
     runs, weights = len(course.pairs.runs), sum(tensor.nbytes for tensor in one.values())
@@ -139,6 +157,9 @@ def cka_rows(course: Course, memory: float) -> Iterator[list[Row]]:
     As many epochs at a time as fit into ``memory`` bytes; one list an epoch.
     """
     points, step = recording_points(course), cka_epochs(course, memory)
+    if not points:
+        yield from ([] for _ in course.epochs)
+        return
     for start in range(0, len(course.epochs), step):
         yield from _cka(course, points, course.epochs[start : start + step], course.epochs[-1])
 

@@ -42,6 +42,8 @@ def train(plans: Sequence[Plan], talk: Talk) -> None:
             return
         _say_alone(members, talk)
         for plan in plans:
+            if plan.unconstrained:
+                talk.say(f"{plan.experiment.name}: {plan.unconstrained}")
             plan.experiment.write(plan.record, plan.constraint.tensors())
         for member in members:
             member.prepare(fresh=settings.force)

@@ -84,6 +84,12 @@ class Plan:
         return given
 
     @property
+    def unconstrained(self) -> str:
+        """Which weights of linear maps the variant leaves free, and why; empty where it leaves none."""
+        free = ", ".join(f"{name} ({why})" for name, why in self.constraint.free.items())
+        return f"variant={self.settings.variant['name']} leaves free {free}" if free else ""
+
+    @property
     def runs(self) -> list[Run]:
         """Where its runs are stored, or will be."""
         return [self.experiment.run(seed) for seed in self.seeds]
