@@ -154,6 +154,13 @@ class Algebra(Atoms):
             for parent in self.parents(atom) & met:
                 self.forget(atom, parent)
 
+    def summed(self, a: Indices, b: Indices) -> None:
+        """Two axes permute alike and are summed over; where one only repeats, the other's indices stay."""
+        atoms = [atom for axis in (a, b) for run in self.resolve(axis) for atom in run.atoms]
+        copies = [atom for atom in atoms if atom.copies]
+        self.same(a, b)
+        self.fix(copies, "values that are repeated")
+
     def respect(self, axes: Axes) -> None:
         """An atom keeps its dependence only where a tensor that has it has its blocks once, too."""
         for there in self._in_pieces(axes, {}):

@@ -29,6 +29,7 @@ class Atom:
     Attributes:
         fixed: why they cannot move; None while they can.
         free: all values along it are equal, as after ``expand``, so that it takes any meaning.
+        copies: free because a tensor is repeated along it, so that no sum over it tells its indices apart.
         fresh: of a stored tensor and not joined to anything yet, so that it may come to depend on blocks.
         link: what it has become: one run of one atom when united, others when split or cut.
         pieces: for an atom that depends on one that was cut: (that one, an atom for each of its pieces).
@@ -36,9 +37,15 @@ class Atom:
 
     def __init__(self, size: int, *, fixed: str | None = None, free: bool = False) -> None:
         self.size, self.fixed, self.free, self.fresh = size, fixed, free, False
+        self.copies = False
         self.parents: set[Atom] = set()
         self.link: list[Run] | None = None
         self.pieces: tuple[Atom, list[Atom]] | None = None
+
+    def inherit(self, whole: Atom) -> None:
+        """Be a part of another."""
+        self.fixed, self.parents = whole.fixed, set(whole.parents)
+        self.free, self.copies, self.fresh = whole.free, whole.copies, whole.fresh
 
 
 class Run(NamedTuple):
@@ -115,6 +122,12 @@ class Atoms(ABC):
         """A new axis of one new atom."""
         return Indices.of(self.atom(size, fixed=fixed, free=free))
 
+    def repeated(self, size: int) -> Indices:
+        """A new axis along which a tensor is repeated."""
+        made = self.atom(size, free=True)
+        made.copies = True
+        return Indices.of(made)
+
     def stored(self, size: int) -> Indices:
         """A new axis of a tensor of the state."""
         made = self.atom(size)
@@ -188,7 +201,7 @@ class Atoms(ABC):
             for own in self.resolve(Indices.of(atom)):
                 for each in own.atoms:
                     each.fixed = reason if each.fixed is None else each.fixed
-                    each.free = False
+                    each.free = each.copies = False
 
     def fix_axes(self, axes: Iterable[Indices], reason: str) -> None:
         """The same for whole axes."""
@@ -204,7 +217,7 @@ class Atoms(ABC):
         own, other = self.parents(a), self.parents(b)
         parents = other if a.free or a.fresh else own if b.free or b.fresh else own & other
         a.fixed = b.fixed if a.fixed is None else a.fixed
-        a.free, a.fresh = a.free and b.free, False
+        a.free, a.copies, a.fresh = a.free and b.free, a.copies and b.copies, False
         b.link = [Run(0, ((a, 1),))]
         a.parents = {each for each in parents if each is not a and a not in self.parents(each)}
 
@@ -212,8 +225,7 @@ class Atoms(ABC):
         """As blocks: (outer, inner), the inner one dependent on the outer."""
         blocks, inner = parts = (self.atom(outer), self.atom(atom.size // outer))
         for part in parts:
-            part.fixed, part.free, part.fresh = atom.fixed, atom.free, atom.fresh
-            part.parents = set(atom.parents)
+            part.inherit(atom)
         inner.parents.add(blocks)
         atom.link = [Run(0, ((blocks, inner.size), (inner, 1)))]
 
@@ -221,8 +233,7 @@ class Atoms(ABC):
         """End to end; atoms that depend on it become one for each piece."""
         pieces = [self.atom(size) for size in sizes if size]
         for piece in pieces:
-            piece.fixed, piece.free, piece.fresh = atom.fixed, atom.free, atom.fresh
-            piece.parents = set(atom.parents)
+            piece.inherit(atom)
         live = [each for each in self.atoms if each.link is None and each.pieces is None and each.parents]
         rest = {each: self.parents(each) - {atom} for each in live if atom in self.parents(each)}
         own = {

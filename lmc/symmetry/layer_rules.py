@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import fx
+
 from lmc.symmetry.atoms import Axes, Indices
 from lmc.symmetry.rules import Operation, Rule, named, unknown
 
@@ -22,7 +24,7 @@ def contract(op: Operation, terms: Sequence[tuple[str, Axes]], out: str) -> Axes
             if before is None or (before.size == 1 and axis.size > 1):
                 sizes[letter] = axis
             elif axis.size == before.size:
-                algebra.same(before, axis)
+                (algebra.same if letter in out else algebra.summed)(before, axis)
     for letter, axis in sizes.items():
         if letter in out:
             continue
@@ -52,6 +54,15 @@ def linear(op: Operation) -> Axes:
     return out
 
 
+def _owned(op: Operation, terms: Sequence[str], out: str) -> None:
+    """Any factor of a product may be a weight; which are is known of the whole graph only."""
+    nodes = [node for node, _ in op.tensors()]
+    for place, letter in enumerate(out):
+        for names, node in zip(terms, nodes, strict=False):
+            if letter in names:
+                op.uses.products.append((op.node, node, place))
+
+
 def matmul(op: Operation) -> Axes:
     """Products of matrices, with leading axes aligned from the back."""
     (_, a), (_, b) = op.tensors() if len(op.tensors()) == 2 else (op.tensors()[0],) * 2
@@ -60,6 +71,7 @@ def matmul(op: Operation) -> Axes:
     left = names[lead - (len(a) - 2) :] + "mk" if len(a) > 1 else "k"
     right = names[lead - (len(b) - 2) :] + "kn" if len(b) > 1 else "k"
     out = names + ("m" if len(a) > 1 else "") + ("n" if len(b) > 1 else "")
+    _owned(op, [left, right], out)
     return contract(op, [(left, a), (right, b)], out)
 
 
@@ -71,6 +83,7 @@ def added_matmul(op: Operation) -> Axes:
     assert a is not None
     assert b is not None
     lead = _letters(len(a) - 2, "A")
+    op.uses.products.append((op.node, op.arguments[names[2]], len(a) - 1))
     out = contract(op, [(f"{lead}mk", a), (f"{lead}kn", b)], f"{lead}mn")
     for axis, own in zip(reversed(out), reversed(bias), strict=False):
         if own.size == axis.size:
@@ -79,15 +92,23 @@ def added_matmul(op: Operation) -> Axes:
 
 
 def einsum(op: Operation) -> Axes:
-    """Einsum by its equation; equations with an ellipsis have no rule."""
-    equation = op.arguments["equation"].replace(" ", "")
-    if "." in equation:
-        return unknown(op)  # type: ignore[no-any-return]
-    inputs, arrow, out = equation.partition("->")
-    terms = [(names, op.known[each]) for names, each in zip(inputs.split(","), op.node.args[1], strict=True)]  # type: ignore[arg-type]
+    """Einsum by its equation; the axes of an ellipsis are aligned from the back."""
+    inputs, arrow, out = op.arguments["equation"].replace(" ", "").partition("->")
+    nodes: list[fx.Node] = list(op.arguments["tensors"])
+    terms, most = [], ""
+    for names, axes in zip(inputs.split(","), [op.known[each] for each in nodes], strict=True):
+        rest = "".join(
+            chr(0x100 + place) for place in reversed(range(len(axes) - len(names.replace(".", ""))))
+        )
+        most = max(most, rest, key=len)
+        terms.append((names.replace("...", rest), axes))
     if not arrow:
-        joined = inputs.replace(",", "")
-        out = "".join(sorted(each for each in {*joined} if joined.count(each) == 1))
+        joined = "".join(names for names, _ in terms)
+        own = (each for each in {*joined} - {*most} if joined.count(each) == 1)
+        out = "..." * bool(most) + "".join(sorted(own))
+    out = out.replace("...", most)
+    if len({*nodes}) == len(nodes):
+        _owned(op, [names for names, _ in terms], out)
     return contract(op, terms, out)
 
 
@@ -111,18 +132,17 @@ def convolution(op: Operation) -> Axes:
         for each in inner:
             each.parents = {blocks}
         whole = [algebra.times(Indices.of(blocks), Indices.of(each)) for each in inner]
-        algebra.same(x[1], whole[0])
+        algebra.summed(x[1], whole[0])
         algebra.same(weight[0], whole[0 if turned else 1])
         algebra.same(weight[1], Indices.of(inner[1 if turned else 0]))
         algebra.respect(weight)
         makes = whole[1]
     else:
-        algebra.same(x[1], reads)
+        algebra.summed(x[1], reads)
     if bias is not None:
         algebra.same(makes, bias[0])
     op.uses.readers.append((op.node, op.arguments["input"], 1))
-    if not turned:
-        op.uses.owners.append((op.node, op.arguments["weight"], 1))
+    op.uses.owners.append((op.node, op.arguments["weight"], 1))
     return [x[0], makes, *(op.fixed(size) for size in op.shape[2:])]
 
 

@@ -20,9 +20,13 @@ Rule = Callable[["Operation"], "Axes | list[Axes]"]
 
 @dataclass
 class Uses:
-    """Which calls make neurons and which read them: (call, weight or input, axis of the result or input)."""
+    """Which calls make neurons and which read them: (call, weight or input, axis of the result or input).
+
+    ``products`` are calls of which any factor may be a weight.
+    """
 
     owners: list[tuple[fx.Node, fx.Node, int]] = field(default_factory=list)
+    products: list[tuple[fx.Node, fx.Node, int]] = field(default_factory=list)
     readers: list[tuple[fx.Node, fx.Node, int]] = field(default_factory=list)
     norms: list[fx.Node] = field(default_factory=list)
 

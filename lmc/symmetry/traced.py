@@ -143,12 +143,27 @@ class _Builder:
         return [key for key, runs in self.runs.items() if any(self._lie(run, neurons) for run in runs)]
 
     def owners(self, neurons: _Neurons) -> list[fx.Node]:
-        """The calls that compute the neurons from a weight."""
-        return [
+        """The calls that compute the neurons from a weight, stored or itself computed from stored tensors."""
+        uses = self.trace.uses
+        products = [each for each in uses.products if each[0] not in self._constant]
+        found = [
             node
-            for node, weight, axis in self.trace.uses.owners
-            if weight in self.trace.names and self._has(node, axis, neurons)
+            for node, weight, axis in [*uses.owners, *products]
+            if self._has(node, axis, neurons) and self._stored(weight, neurons)
         ]
+        return list(dict.fromkeys(found))
+
+    def _stored(self, weight: fx.Node, neurons: _Neurons) -> list[str]:
+        """The stored tensors with the neurons that a weight is or is computed from."""
+        if weight in self.trace.names:
+            return [self.trace.names[weight]]
+        sources = {weight: None} if weight in self._constant else {}
+        for node in (waiting := [*sources]):
+            new = [each for each in node.all_input_nodes if each not in sources]
+            sources.update(dict.fromkeys(new))
+            waiting += new
+        own = {name for name, _ in self._tensors(neurons)}
+        return [self.trace.names[each] for each in sources if self.trace.names.get(each) in own]
 
     def _has(self, node: fx.Node, axis: int, neurons: _Neurons) -> bool:
         runs = self._runs(self.trace.axes[node][axis])
@@ -182,7 +197,7 @@ class _Builder:
         taken: set[str] = set()
         family: dict[Atom, str] = {}
         for neurons in wanted:
-            layers = list(dict.fromkeys(self._weight_module(node) for node in self.owners(neurons)))
+            layers = list(dict.fromkeys(self._weight_module(node, neurons) for node in self.owners(neurons)))
             name = (layers or [self._tensors(neurons)[0][0].rpartition(".")[0] or "parameters"])[0]
             name = next(each for each in _names(name) if each not in taken)
             taken.add(name)
@@ -197,9 +212,14 @@ class _Builder:
                 family="" if outer is None else family.setdefault(outer, name),
             )
 
-    def _weight_module(self, node: fx.Node) -> str:
-        weight = next(weight for own, weight, _ in self.trace.uses.owners if own is node)
-        name = self.trace.names[weight]
+    def _weight_module(self, node: fx.Node, neurons: _Neurons) -> str:
+        """Whose weight it is: of one that is computed, the module that computes with it."""
+        uses = self.trace.uses
+        weights = [weight for own, weight, _ in (*uses.owners, *uses.products) if own is node]
+        weight, name = next((each, names[0]) for each in weights if (names := self._stored(each, neurons)))
+        call = self.calls.innermost(node)
+        if call and weight not in self.trace.names and name.startswith(f"{call[0]}."):
+            return call[0]
         return name.rpartition(".")[0] or name
 
     def _axes(self, neurons: _Neurons) -> Iterator[Axis]:

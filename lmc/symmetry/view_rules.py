@@ -59,7 +59,7 @@ def expanded(op: Operation) -> Axes:
     first, shape = op.first, op.shape
     first = [*([None] * (len(shape) - len(first))), *first]  # type: ignore[list-item]
     return [
-        axis if axis is not None and axis.size == size else op.algebra.axis(size, free=True)
+        axis if axis is not None and axis.size == size else op.algebra.repeated(size)
         for axis, size in zip(first, shape, strict=True)
     ]
 
@@ -69,7 +69,7 @@ def repeated(op: Operation) -> Axes:
     first, shape = op.first, op.shape
     ones = [Indices.single() for _ in range(len(shape) - len(first))]
     return [
-        op.algebra.times(op.algebra.axis(size // axis.size, free=True), axis)
+        op.algebra.times(op.algebra.repeated(size // axis.size), axis)
         for axis, size in zip([*ones, *first], shape, strict=True)
     ]
 
@@ -80,16 +80,13 @@ def repeat_interleaved(op: Operation) -> Axes:
     if not isinstance(dim, int) or not isinstance(op.arguments.get("repeats"), int):
         return unknown(op)
     out = list(op.first)
-    out[dim] = op.algebra.times(out[dim], op.algebra.axis(op.arguments["repeats"], free=True))
+    out[dim] = op.algebra.times(out[dim], op.algebra.repeated(op.arguments["repeats"]))
     return out
 
 
 def concatenated(op: Operation) -> Axes:
-    """One axis end to end, the others alike."""
-    tensors = op.arguments["tensors"]
-    parts = [op.known[each] for each in tensors if len(op.known[each]) == len(op.shape)]
-    if len(parts) != len(tensors):
-        return unknown(op)
+    """One axis end to end, the others alike; tensors without values (an empty cache) add nothing."""
+    parts = [op.known[each] for each in op.arguments["tensors"] if each.meta["val"].numel()]
     dim = op.dims(rank=len(op.shape))[0]
     return _joined(op, parts, dim)
 
@@ -153,10 +150,49 @@ def sliced(op: Operation) -> Axes:
     if not all(each is None or isinstance(each, int) for each in (start, end, step)):
         return unknown(op)
     places = range(size)[slice(start, end, step)]
+    parts = op.algebra.blocks(op.first[dim], step) if step > 1 and size % step == 0 else None
+    if parts is not None and len(places) == size // step:
+        split = [*op.first[:dim], *parts, *op.first[dim + 1 :]]
+        found = op.algebra.part(split, dim + 1, places[0], places[0] + 1)
+        if found is not None:
+            return [axis for place, axis in enumerate(found) if place != dim + 1]
     if step != 1 or not len(places):
         op.fix(op.first[dim])
         return [op.fixed(op.shape[dim]) if place == dim else axis for place, axis in enumerate(op.first)]
     return _part(op, dim, places[0], places[-1] + 1)
+
+
+def gated(op: Operation) -> Axes:
+    """glu: the first half of an axis times a function of the second."""
+    dim = op.dims()[0]
+    size = op.shape[dim]
+    halves = _part(op, dim, 0, size), _part(op, dim, size, 2 * size)
+    for a, b in zip(*halves, strict=True):
+        op.algebra.same(a, b)
+    return halves[0]
+
+
+def shuffled(op: Operation) -> Axes:
+    """Channels dealt out among groups."""
+    axes = op.first
+    parts = op.algebra.blocks(axes[1], axes[1].size // op.arguments["groups"])
+    if parts is None:
+        return unknown(op)
+    return [axes[0], op.algebra.times(parts[1], parts[0]), *axes[2:]]
+
+
+def rearranged(op: Operation) -> Axes:
+    """pixel_shuffle and its inverse: positions become channels of their own, or channels positions."""
+    *lead, channels, _, _ = op.first
+    op.fix(*op.first[-2:])
+    if op.shape[-3] >= channels.size:
+        moved = op.algebra.times(channels, op.fixed(op.shape[-3] // channels.size))
+        return [*lead, moved, *map(op.fixed, op.shape[-2:])]
+    parts = op.algebra.blocks(channels, channels.size // op.shape[-3])
+    if parts is None:
+        return unknown(op)
+    op.fix(parts[1])
+    return [*lead, parts[0], *map(op.fixed, op.shape[-2:])]
 
 
 def in_pieces(op: Operation) -> list[Axes]:
@@ -199,6 +235,9 @@ VIEWS: dict[str, Rule] = {
     **named(stacked, "stack"),
     **named(selected, "select"),
     **named(sliced, "slice narrow"),
+    **named(gated, "glu"),
+    **named(shuffled, "channel_shuffle native_channel_shuffle"),
+    **named(rearranged, "pixel_shuffle pixel_unshuffle"),
     **named(in_pieces, "split split_with_sizes chunk tensor_split"),
     **named(unbound, "unbind"),
     **named(indexed, "index"),

@@ -31,7 +31,10 @@ class Verdict:
         return self.moved < SAME
 
 
-def check(model: nn.Module, groups, inputs: Tensor, seed: int = 0) -> list[Verdict]:
+KINDS = ("both", "blocks", "inside", "one")
+
+
+def check(model: nn.Module, groups, inputs: Tensor, seed: int = 0, kinds=KINDS) -> list[Verdict]:
     """A verdict for every family and kind of move, in float64; ``inputs`` has at least eight that differ."""
     rng = torch.Generator().manual_seed(seed)
     double = copy.deepcopy(model).double().eval()
@@ -48,7 +51,7 @@ def check(model: nn.Module, groups, inputs: Tensor, seed: int = 0) -> list[Verdi
         families[group.family or group.name].append(group)
     verdicts = []
     for family in families.values():
-        for kind in ("both", "blocks", "inside", "one"):
+        for kind in kinds:
             drawn = _draw(family, kind, rng)
             if drawn is None:
                 continue
@@ -68,21 +71,18 @@ def permuted(family, drawn, state, without: str = "") -> dict[str, Tensor]:
     for group, axis in axes:
         if axis.within is None:
             old = moved[axis.tensor].movedim(axis.axis, 0)
-            new = old.clone()
+            order = list(range(len(old)))
             for places in axis.places or (tuple(range(group.size)),):
-                for slot in range(group.size):
+                for slot, place in enumerate(places):
                     block, which = divmod(slot, group.block)
-                    new[places[slot]] = old[
-                        places[outer[block] * group.block + inner[group.name][block][which]]
-                    ]
-            moved[axis.tensor] = new.movedim(0, axis.axis)
+                    order[place] = places[outer[block] * group.block + inner[group.name][block][which]]
+            moved[axis.tensor] = old[order].movedim(0, axis.axis)
     for group, axis in axes:
         if axis.within is not None:
             old = moved[axis.tensor].movedim((axis.within, axis.axis), (0, 1))
             new, rows = old.clone(), old.shape[0] // group.blocks
             for row in range(old.shape[0]):
-                for which in range(group.block):
-                    new[row, which] = old[row, inner[group.name][row // rows][which]]
+                new[row] = old[row, inner[group.name][row // rows]]
             moved[axis.tensor] = new.movedim((0, 1), (axis.within, axis.axis))
     return moved
 

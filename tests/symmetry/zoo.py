@@ -414,7 +414,7 @@ ZOO = {
         images,
         {"conv0": (4, 1, 1), "conv1": (3, 1, 1), "conv2": (3, 1, 1), "transition": (5, 1, 1)},
     ),
-    "unet": (UNet, images, {"down1": (4, 1, 1), "down2": (6, 1, 1), "up": (5, 1, 0), "join": (4, 1, 1)}),
+    "unet": (UNet, images, {"down1": (4, 1, 1), "down2": (6, 1, 1), "up": (5, 1, 1), "join": (4, 1, 1)}),
     "causal-transformer": (
         CausalTransformer,
         torch.randint(11, (2, 7)),
