@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,8 @@ from torch.func import functional_call
 
 from lmc.core.errors import LmcError
 from lmc.core.seeds import generator
-from lmc.models.stack import Point, State, aliases, batch_norms, listening, state_of
+from lmc.models.modes import evaluating
+from lmc.models.stack import Point, State, aliases, batch_norms, forward, state_of
 from lmc.symmetry.precision import Wide, converted
 
 SAMPLES = 8
@@ -47,20 +48,29 @@ class Trial:
         return next((each.dtype for each in self.state.values() if each.is_floating_point()), torch.float64)
 
     def run(self, state: State, samples: int | None = None, *, points: bool = True) -> Seen:
-        """Outputs, and what is captured at the points, for some weights and the first samples.
-
-        Random numbers are not seeded: their effect on the outputs is part of the network's noise.
-        """
-        outputs, captured = [], []
-        with ExitStack() as context, torch.no_grad():
-            if self.dtype == torch.float64:
-                context.enter_context(Wide())
-            seen = context.enter_context(listening(self.model, self.points if points else ()))
+        """Outputs, and what is captured at the points, for some weights and the first samples."""
+        tensors = {name: tensor[None] for name, tensor in state.items()}
+        capture, parts = self.points if points else (), []
+        with self.widely(), evaluating(self.model):
             for batch in self.inputs[:samples].split(self.step):
-                outputs.append(functional_call(self.model, state, (batch.clone(),), tie_weights=False))
-                captured.append(dict(seen))
-        found = {point: torch.cat([part[point] for part in captured])[None] for point in captured[0]}
-        return torch.cat(outputs), found
+                parts.append(forward(self.model, tensors, batch, capture=capture))
+        seen = {point: torch.cat([own[point] for _, own in parts], dim=1) for point in parts[0][1]}
+        return torch.cat([outputs for outputs, _ in parts], dim=1)[0], seen
+
+    def again(self) -> Tensor:
+        """The outputs once more, with random numbers of their own, whatever ``forward`` seeds."""
+        with self.widely(), evaluating(self.model):
+            return torch.cat([self.plain(self.state, batch) for batch in self.inputs.split(self.step)])
+
+    def plain(self, state: State, batch: Tensor) -> Tensor:
+        """The outputs for some weights, which the network may change, in the modes that its parts are in."""
+        return functional_call(self.model, state, (batch.clone(),), tie_weights=False)
+
+    @contextmanager
+    def widely(self) -> Iterator[None]:
+        """All in float64, where that is what it is tried in."""
+        with torch.no_grad(), Wide() if self.dtype == torch.float64 else nullcontext():
+            yield
 
     def rounded(self) -> State:
         """The weights, each changed by about one unit of its last place."""
@@ -167,7 +177,8 @@ def _calibrated(found: Trial) -> Trial:
         for part in parts:
             part.train()
             part.momentum = 1.0  # type: ignore[assignment]
-        found.run(state, found.step, points=False)
+        with found.widely():
+            found.plain(state, found.inputs[: found.step])
     finally:
         for part, momentum in zip(parts, momenta, strict=True):
             part.eval()

@@ -64,11 +64,17 @@ class _Proving:
         self.cycle = _drawn(groups, _cycle)
         self.swap = _drawn(groups, _swap)
         self.before, self.rounded = tried.run(tried.state), tried.run(tried.rounded())
+        self.drawn = _largest(tried.again() - self.before[0])
 
     @cached_property
     def tolerance(self) -> float:
         """Up to which outputs are equal."""
-        return self._tolerance(self.before[0], self.rounded[0])
+        return max(self._tolerance(self.before[0], self.rounded[0]), _ROUNDINGS * self.drawn)
+
+    @property
+    def draws(self) -> bool:
+        """Whether two calls on the same inputs differ by more than rounding: the network draws numbers."""
+        return self.drawn > self._tolerance(self.before[0], self.rounded[0])
 
     @cached_property
     def scale(self) -> float:
@@ -137,7 +143,12 @@ class _Proving:
         return max(floor, _ROUNDINGS * _largest(rounded - before))
 
     def _blind(self, group: Group, after: Seen) -> Iterator[str]:
-        """Points at which the group's neurons are alike; all must be permuted as said."""
+        """Points at which the group's neurons are alike; all must be permuted as said.
+
+        Where random numbers are drawn for every neuron, a permutation is one in distribution only.
+        """
+        if self.draws:
+            return
         for feature in dict.fromkeys(each for found in group.points.values() for each in found):
             point, samples = feature.point, after[1][feature.point].shape[1]
             before, rounded, moved = (
