@@ -21,6 +21,7 @@ SAMPLES = 8
 _LARGEST = 1 << 22  # numbers in all inputs together; of larger samples, such as graphs, none are added
 _GAINS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0, 0.7, 0.5)
 _ALIVE = 1e-3
+_FEW = 2
 
 Seen = tuple[Tensor, dict[Point, Tensor]]
 """Outputs (B, ...) and what was captured, (1, B, ...)."""
@@ -47,15 +48,24 @@ class Trial:
         """What it computes in."""
         return next((each.dtype for each in self.state.values() if each.is_floating_point()), torch.float64)
 
-    def run(self, state: State, samples: int | None = None, *, points: bool = True) -> Seen:
-        """Outputs, and what is captured at the points, for some weights and the first samples."""
+    @property
+    def few(self) -> int:
+        """Samples at which one family alone, and all points, are looked at; they run together."""
+        return _FEW if self.step == SAMPLES else self.step
+
+    def run(self, state: State, samples: int | None = None) -> Tensor:
+        """Outputs (B, ...) for some weights and the first samples."""
         tensors = {name: tensor[None] for name, tensor in state.items()}
-        capture, parts = self.points if points else (), []
         with self.widely(), evaluating(self.model):
-            for batch in self.inputs[:samples].split(self.step):
-                parts.append(forward(self.model, tensors, batch, capture=capture))
-        seen = {point: torch.cat([own[point] for _, own in parts], dim=1) for point in parts[0][1]}
-        return torch.cat([outputs for outputs, _ in parts], dim=1)[0], seen
+            parts = [forward(self.model, tensors, x)[0] for x in self.inputs[:samples].split(self.step)]
+        return torch.cat(parts, dim=1)[0]
+
+    def seen(self, state: State) -> Seen:
+        """Outputs for a few samples, and what is captured at the points."""
+        tensors = {name: tensor[None] for name, tensor in state.items()}
+        with self.widely(), evaluating(self.model):
+            outputs, seen = forward(self.model, tensors, self.inputs[: self.few], capture=self.points)
+        return outputs[0], seen
 
     def again(self) -> Tensor:
         """The outputs once more, with random numbers of their own, whatever ``forward`` seeds."""
@@ -115,14 +125,14 @@ def _tried(
         try:
             found = Trial(model, state, inputs, points, step)
             found = _calibrated(found)
-            outputs, _ = found.run(found.state, points=False)
+            outputs = found.run(found.state)
         except Exception:
             if step == len(example):
                 raise
             # It runs on batches of one size only, or on no values but those that it was given.
             inputs, step = _cast(example.cpu(), dtype), len(example)
             found = _calibrated(Trial(model, state, inputs, points, step))
-            outputs, _ = found.run(found.state, points=False)
+            outputs = found.run(found.state)
         spread = _spread(outputs)
         yield Trial(model, found.state, inputs, points, step, spread)
         if spread >= _ALIVE:

@@ -170,6 +170,15 @@ def test_what_no_output_depends_on_is_named_and_the_rest_is_proved():
     assert proof.proves(Axis("k.weight", 0))
 
 
+def test_a_network_of_one_batch_size_is_proved_on_the_inputs_given():
+    torch.manual_seed(0)
+    model, example = Ending(lambda y: y.view(4, 3)), torch.randn(4, 5)
+    groups = _groups(model, example)
+    (proof,) = symmetry.verify(model, Groups(tuple(groups)), example).values()
+    assert proof.doubt is None
+    _refused(model, _replaced(groups, 0, axes=groups[0].axes[:2]), example)
+
+
 @pytest.mark.parametrize("example", [torch.zeros(1, 5), torch.ones(3, 5), torch.randn(9, 5)])
 def test_inputs_are_made_different(example):
     model = Ending(nn.Identity())
