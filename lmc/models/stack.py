@@ -282,16 +282,6 @@ def _listen(module: nn.Module, point: Point, seen: dict[Point, Tensor]) -> Any:
     return module.get_submodule(point.module).register_forward_hook(hook)
 
 
-@contextmanager
-def listening(module: nn.Module, points: Iterable[Point]) -> Iterator[dict[Point, Tensor]]:
-    """What goes into and comes out of one network's modules while it runs, (B, ...) by point."""
-    seen: dict[Point, Tensor] = {}
-    with ExitStack() as context:
-        for point in points:
-            context.callback(_listen(module, point, seen).remove)
-        yield seen
-
-
 def layouts(module: nn.Module) -> dict[str, tuple[int, ...]]:
     """The order of axes in which training keeps a stacked weight, where it is not the weight's own.
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from lmc.models.computed import settled, unified
 from lmc.models.stack import State, stack_states
 from lmc.paths.first_layer import Pair
 from lmc.paths.line import Alphas, Line
@@ -66,8 +67,10 @@ class Scene:
         return self.reestimated(stack_states([self.a, self.b]))
 
     def weights(self) -> State:
-        """The networks on the way as the curve gives them, (L, *shape)."""
-        return self.curve.points((self.a, self.b), self.alphas)
+        """The networks on the way as the curve gives them, (L, *shape); masks and estimates are their own."""
+        a, b = unified(self.module, (self.a, self.b))
+        inner = [place for place, alpha in enumerate(self.alphas) if 0 < alpha < 1]
+        return settled(self.module, self.curve.points((a, b), self.alphas), inner)
 
     def points(self) -> State:
         """The networks on the way, (L, *shape), with their statistics re-estimated."""

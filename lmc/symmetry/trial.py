@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -13,14 +13,15 @@ from torch.func import functional_call
 
 from lmc.core.errors import LmcError
 from lmc.core.seeds import generator
-from lmc.models import replay
-from lmc.models.stack import Point, State, aliases, batch_norms, listening, state_of
+from lmc.models.modes import evaluating
+from lmc.models.stack import Point, State, aliases, batch_norms, forward, state_of
 from lmc.symmetry.precision import Wide, converted
 
 SAMPLES = 8
 _LARGEST = 1 << 22  # numbers in all inputs together; of larger samples, such as graphs, none are added
 _GAINS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0, 0.7, 0.5)
 _ALIVE = 1e-3
+_FEW = 2
 
 Seen = tuple[Tensor, dict[Point, Tensor]]
 """Outputs (B, ...) and what was captured, (1, B, ...)."""
@@ -47,23 +48,39 @@ class Trial:
         """What it computes in."""
         return next((each.dtype for each in self.state.values() if each.is_floating_point()), torch.float64)
 
-    def run(self, state: State, samples: int | None = None, *, points: bool = True) -> Seen:
-        """Outputs, and what is captured at the points, for some weights and the first samples.
+    @property
+    def few(self) -> int:
+        """Samples at which one family alone, and all points, are looked at; they run together."""
+        return _FEW if self.step == SAMPLES else self.step
 
-        Random numbers are not seeded: their effect on the outputs is part of the network's noise.
-        """
-        outputs, captured = [], []
-        with ExitStack() as context, torch.no_grad():
-            if self.dtype == torch.float64:
-                context.enter_context(Wide())
-            chosen = self.points if points else ()
-            inside = [point for point in chosen if point.side == "inside"]
-            seen = context.enter_context(listening(self.model, set(chosen) - set(inside)))
-            for batch in self.inputs[:samples].split(self.step):
-                outputs.append(functional_call(self.model, state, (batch.clone(),), tie_weights=False))
-                captured.append({**seen, **_replayed(self.model, state, batch, inside)})
-        found = {point: torch.cat([part[point] for part in captured])[None] for point in captured[0]}
-        return torch.cat(outputs), found
+    def run(self, state: State, samples: int | None = None) -> Tensor:
+        """Outputs (B, ...) for some weights and the first samples."""
+        tensors = {name: tensor[None] for name, tensor in state.items()}
+        with self.widely(), evaluating(self.model):
+            parts = [forward(self.model, tensors, x)[0] for x in self.inputs[:samples].split(self.step)]
+        return torch.cat(parts, dim=1)[0]
+
+    def seen(self, state: State) -> Seen:
+        """Outputs for a few samples, and what is captured at the points."""
+        tensors = {name: tensor[None] for name, tensor in state.items()}
+        with self.widely(), evaluating(self.model):
+            outputs, seen = forward(self.model, tensors, self.inputs[: self.few], capture=self.points)
+        return outputs[0], seen
+
+    def again(self) -> Tensor:
+        """The outputs once more, with random numbers of their own, whatever ``forward`` seeds."""
+        with self.widely(), evaluating(self.model):
+            return torch.cat([self.plain(self.state, batch) for batch in self.inputs.split(self.step)])
+
+    def plain(self, state: State, batch: Tensor) -> Tensor:
+        """The outputs for some weights, which the network may change, in the modes that its parts are in."""
+        return functional_call(self.model, state, (batch.clone(),), tie_weights=False)
+
+    @contextmanager
+    def widely(self) -> Iterator[None]:
+        """All in float64, where that is what it is tried in."""
+        with torch.no_grad(), Wide() if self.dtype == torch.float64 else nullcontext():
+            yield
 
     def rounded(self) -> State:
         """The weights, each changed by about one unit of its last place."""
@@ -74,14 +91,6 @@ class Trial:
             else tensor
             for name, tensor in self.state.items()
         }
-
-
-def _replayed(model: nn.Module, state: State, batch: Tensor, points: list[Point]) -> dict[Point, Tensor]:
-    """Tensors inside of modules, (B, ...), from the traced graph."""
-    if not points:
-        return {}
-    found = replay.graph(model, batch).run(state, batch, {point.node for point in points})
-    return {point: found[point.node] for point in points}
 
 
 def trial(model: nn.Module, example_input: Tensor, points: tuple[Point, ...]) -> Trial:
@@ -116,14 +125,14 @@ def _tried(
         try:
             found = Trial(model, state, inputs, points, step)
             found = _calibrated(found)
-            outputs, _ = found.run(found.state, points=False)
+            outputs = found.run(found.state)
         except Exception:
             if step == len(example):
                 raise
             # It runs on batches of one size only, or on no values but those that it was given.
             inputs, step = _cast(example.cpu(), dtype), len(example)
             found = _calibrated(Trial(model, state, inputs, points, step))
-            outputs, _ = found.run(found.state, points=False)
+            outputs = found.run(found.state)
         spread = _spread(outputs)
         yield Trial(model, found.state, inputs, points, step, spread)
         if spread >= _ALIVE:
@@ -178,7 +187,8 @@ def _calibrated(found: Trial) -> Trial:
         for part in parts:
             part.train()
             part.momentum = 1.0  # type: ignore[assignment]
-        found.run(state, found.step, points=False)
+        with found.widely():
+            found.plain(state, found.inputs[: found.step])
     finally:
         for part, momentum in zip(parts, momenta, strict=True):
             part.eval()

@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from lmc.core.errors import JobError
 from lmc.core.seeds import generator
-from lmc.models.stack import State
+from lmc.models.stack import Point, State
 from lmc.symmetry.groups import Axis, Group, Groups, apply, families
 from lmc.symmetry.proof import CLEAR, Proof
-from lmc.symmetry.trial import Seen, Trial, trial
+from lmc.symmetry.trial import Trial, trial
 
 _FLOOR = {torch.float64: 1e-10, torch.float32: 1e-5}
 _ROUNDINGS = 30
-_FEW = 2
 
 Permutations = Mapping[str, Tensor]
 Draw = Callable[[int, torch.Generator], Tensor]
@@ -64,18 +63,24 @@ class _Proving:
         self.cycle = _drawn(groups, _cycle)
         self.swap = _drawn(groups, _swap)
         rounded = tried.rounded()
-        self.before, self.rounded = tried.run(tried.state, points=False), tried.run(rounded, points=False)
-        self.few = tried.run(tried.state, _FEW), tried.run(rounded, _FEW)
+        self.before, self.points = tried.run(tried.state), tried.seen(tried.state)[1]
+        self.rounded, self.rounded_points = tried.run(rounded), tried.seen(rounded)[1]
+        self.drawn = _largest(tried.again() - self.before)
 
     @cached_property
     def tolerance(self) -> float:
         """Up to which outputs are equal."""
-        return self._tolerance(self.before[0], self.rounded[0])
+        return max(self._tolerance(self.before, self.rounded), _ROUNDINGS * self.drawn)
+
+    @property
+    def draws(self) -> bool:
+        """Whether two calls on the same inputs differ by more than rounding: the network draws numbers."""
+        return self.drawn > self._tolerance(self.before, self.rounded)
 
     @cached_property
     def scale(self) -> float:
         """The largest output."""
-        return float(self.before[0].abs().max())
+        return float(self.before.abs().max())
 
     def proofs(self, thorough: bool) -> dict[str, Proof]:
         """What is shown of every group."""
@@ -84,15 +89,16 @@ class _Proving:
             self._check_together(everything, permutations)
         found = {}
         for family in self.families:
-            after = self._alone(family, self.cycle, _FEW)
+            outputs, seen = self.trial.seen(apply(family, self.cycle, self.trial.state))
+            self._check(family, outputs)
             for group in family:
                 found[group.name] = Proof(
                     group.name,
-                    self._relative(self._differ(after[0])),
+                    self._relative(self._differ(outputs)),
                     self._relative(self.tolerance),
                     self._controls(family, group, thorough),
                     self.trial.spread,
-                    tuple(self._blind(group, after)),
+                    tuple(self._blind(group, seen)),
                     str(self.trial.dtype).removeprefix("torch."),
                 )
         return found
@@ -100,36 +106,27 @@ class _Proving:
     def _check_together(self, groups: Sequence[Group], permutations: Permutations) -> None:
         """All groups at once on all inputs; where that fails, which one it is."""
         moved = apply(groups, permutations, self.trial.state)
-        change = self._differ(self.trial.run(moved, points=False)[0])
-        if change > self.tolerance:
+        outputs = self.trial.run(moved)
+        if self._differ(outputs) > self.tolerance:
             for family in self.families:
-                self._alone(family, permutations, None)
-            self._refuse(groups, change)
+                self._check(family, self.trial.run(apply(family, permutations, self.trial.state)))
+            self._check(groups, outputs)
         for family in self.families:
             _check_moves(family, self.trial.state, moved)
 
-    def _alone(self, family: Sequence[Group], permutations: Permutations, samples: int | None) -> Seen:
-        """What one family alone does, which must leave the outputs."""
-        after = self.trial.run(apply(family, permutations, self.trial.state), samples)
-        change = self._differ(after[0])
+    def _check(self, groups: Iterable[Group], outputs: Tensor) -> None:
+        """Refuse groups that changed the outputs."""
+        change, rounding = self._differ(outputs), self._differ(self.rounded)
         if change > self.tolerance:
-            self._refuse(family, change)
-        return after
-
-    def _refuse(self, groups: Iterable[Group], change: float) -> None:
-        names = " and ".join(group.name for group in groups)
-        raise JobError(
-            f"permuting the neurons of {names} changes the outputs by {change:.2g}, rounding by "
-            f"{self._rounding:.2g}",
-            "its group names the wrong axes",
-        )
-
-    @property
-    def _rounding(self) -> float:
-        return _largest(self.rounded[0] - self.before[0])
+            names = " and ".join(group.name for group in groups)
+            raise JobError(
+                f"permuting the neurons of {names} changes the outputs by {change:.2g}, "
+                f"rounding by {rounding:.2g}",
+                "its group names the wrong axes",
+            )
 
     def _differ(self, after: Tensor) -> float:
-        return _largest(after - self.before[0][: len(after)])
+        return _largest(after - self.before[: len(after)])
 
     def _relative(self, change: float) -> float:
         return change / self.scale if self.scale > 0 else math.nan
@@ -138,11 +135,18 @@ class _Proving:
         floor = _FLOOR[self.trial.dtype] * float(before.abs().max())
         return max(floor, _ROUNDINGS * _largest(rounded - before))
 
-    def _blind(self, group: Group, after: Seen) -> Iterator[str]:
-        """Points at which the group's neurons are alike; all must be permuted as said."""
+    def _blind(self, group: Group, after: Mapping[Point, Tensor]) -> Iterator[str]:
+        """Points at which the group's neurons are alike; all must be permuted as said.
+
+        Where random numbers are drawn for every neuron, a permutation is one in distribution only.
+        """
+        if self.draws:
+            return
         for feature in dict.fromkeys(each for found in group.points.values() for each in found):
             point = feature.point
-            before, rounded, moved = (feature.read(seen[1][point]) for seen in (*self.few, after))
+            before, rounded, moved = (
+                feature.read(seen[point]) for seen in (self.points, self.rounded_points, after)
+            )
             tolerance, expected = self._tolerance(before, rounded), before[..., self.cycle[group.name]]
             if _largest(moved - expected) > tolerance:
                 raise JobError(
@@ -159,7 +163,7 @@ class _Proving:
             return found
         axes = sorted(group.axes, key=lambda axis: self.trial.state[axis.tensor].dim() < 2)
         for axis in axes if not thorough else group.axes:
-            change = self._without(family, group, axis, _FEW)
+            change = self._without(family, group, axis, self.trial.few)
             if change < CLEAR * self.tolerance:
                 change = self._without(family, group, axis, None)
             found[axis] = self._relative(change)
@@ -177,7 +181,7 @@ class _Proving:
             # Its order never matters, so what remains to be shown is that its values do.
             moved = state | {axis.tensor: state[axis.tensor].clone()}
             moved[axis.tensor].select(axis.axis, 0).mul_(2)
-        return self._differ(self.trial.run(moved, samples, points=False)[0])
+        return self._differ(self.trial.run(moved, samples))
 
 
 def _largest(difference: Tensor) -> float:

@@ -117,12 +117,12 @@ def test_networks_that_compute_partly_in_float32_are_proved_and_false_groups_of_
 
 
 class Ending(nn.Module):
-    def __init__(self, end):
+    def __init__(self, end, middle=torch.clone):
         super().__init__()
-        self.a, self.b, self.end = nn.Linear(5, 8), nn.Linear(8, 3), end
+        self.a, self.b, self.end, self.middle = nn.Linear(5, 8), nn.Linear(8, 3), end, middle
 
     def forward(self, x):
-        return self.end(self.b(torch.relu(self.a(x))))
+        return self.end(self.b(self.middle(torch.relu(self.a(x)))))
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,13 @@ def test_where_no_permutation_could_show_nothing_is_proved_and_nobody_accused(en
         assert re.search(doubt, proof.doubt)
 
 
+def test_random_numbers_of_every_neuron_are_no_accusation():
+    torch.manual_seed(0)
+    model, example = Ending(nn.Identity(), lambda h: F.dropout(h, 0.3)), torch.randn(2, 5)
+    (proof,) = symmetry.verify(model, symmetry.permutation_groups(model, example), example).values()
+    assert "own noise" in proof.doubt
+
+
 def test_what_no_output_depends_on_is_named_and_the_rest_is_proved():
     class Attention(nn.Module):
         def __init__(self):
@@ -161,6 +168,15 @@ def test_what_no_output_depends_on_is_named_and_the_rest_is_proved():
     assert proof.unseen == (Axis("k.bias", 0),), "it shifts all scores of a query alike"
     assert not proof.proves(Axis("k.bias", 0))
     assert proof.proves(Axis("k.weight", 0))
+
+
+def test_a_network_of_one_batch_size_is_proved_on_the_inputs_given():
+    torch.manual_seed(0)
+    model, example = Ending(lambda y: y.view(4, 3)), torch.randn(4, 5)
+    groups = _groups(model, example)
+    (proof,) = symmetry.verify(model, Groups(tuple(groups)), example).values()
+    assert proof.doubt is None
+    _refused(model, _replaced(groups, 0, axes=groups[0].axes[:2]), example)
 
 
 @pytest.mark.parametrize("example", [torch.zeros(1, 5), torch.ones(3, 5), torch.randn(9, 5)])

@@ -24,6 +24,7 @@ from lmc.jobs.opening.pairs import PairSet
 from lmc.jobs.opening.runs import Opened
 from lmc.jobs.protocol.talk import Talk
 from lmc.matching import Evidence, Matching, Needs
+from lmc.models.computed import remarks
 from lmc.models.stack import State, stack_states
 from lmc.store import matchings
 from lmc.store.matchings import StoredMatching
@@ -68,6 +69,11 @@ class Lineup:
     def stacked(self) -> State:
         """All runs' weights, (K, *shape), on the device that computes."""
         return {name: tensor.to(self.device) for name, tensor in stack_states(self.states).items()}
+
+    def remark(self) -> None:
+        """Warn of what a mean of the runs does not average as it does weights."""
+        for remark in remarks(self.network, self.states):
+            self.talk.warn(remark)
 
     @cached_property
     def groups(self) -> Groups:

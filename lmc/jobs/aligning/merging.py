@@ -16,6 +16,7 @@ from lmc.jobs.protocol.choices import Choice
 from lmc.jobs.protocol.talk import Talk
 from lmc.matching import Matching
 from lmc.merging import Material, Merged
+from lmc.models.computed import settled, unified
 from lmc.models.stack import State, batch_norms
 from lmc.recording import evaluate, reestimate
 from lmc.variants import Constraint
@@ -64,8 +65,9 @@ def merge_runs(
     again = bool(batch_norms(network)) if restatistics is None else restatistics
     shared = len({opened.constraint.digest() for opened in lineup.runs}) == 1
     first = lineup.runs[0].constraint
+    lineup.remark()
     material = Material(
-        matching.applied(lineup.groups, lineup.states),
+        unified(network, matching.applied(lineup.groups, lineup.states)),
         network,
         lineup.dataset.train.inputs,
         first if shared else None,
@@ -77,8 +79,7 @@ def merge_runs(
     for note in merged.notes:
         tell = talk.warn if note.startswith(_WARNING) else talk.say
         tell(note.removeprefix(_WARNING))
-    if again:
-        merged = _restated(merged, lineup)
+    merged = _restated(merged, lineup, again)
     constraint = _class_of(first, shared, matching.moves, merged, talk)
     before = None if merged.outside is None else list(_losses(lineup, merged.outside))
     return MergedRuns(merged, constraint, list(_losses(lineup, merged.state)), before)
@@ -108,11 +109,13 @@ def _class_of(first: Constraint, shared: bool, moved: bool, merged: Merged, talk
     return Constraint(mixings={name: state[f"{name}.mixing"] for name in first.mixings})
 
 
-def _restated(merged: Merged, lineup: Lineup) -> Merged:
-    """With BatchNorm statistics of its own."""
+def _restated(merged: Merged, lineup: Lineup, statistics: bool) -> Merged:
+    """With estimates of its own weights, and where asked for BatchNorm statistics of its own."""
 
     def again(state: State) -> State:
-        fresh = reestimate(lineup.network, _stack_of_one(state, lineup.device), lineup.dataset.train.inputs)
+        fresh = settled(lineup.network, _stack_of_one(state, lineup.device))
+        if statistics:
+            fresh = reestimate(lineup.network, fresh, lineup.dataset.train.inputs)
         return {name: tensor[0].cpu() for name, tensor in fresh.items()}
 
     outside = None if merged.outside is None else again(merged.outside)

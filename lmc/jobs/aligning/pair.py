@@ -70,6 +70,7 @@ class Aligned:
 def each_aligned(lineups: Iterable[Lineup], matchers: Sequence[Matcher]) -> Iterator[Aligned]:
     """Every pair of every lineup under every matcher."""
     for lineup in lineups:
+        lineup.remark()
         for a, b in lineup.pairs:
             for matcher in matchers:
                 yield Aligned.of(lineup, a, b, matcher)
