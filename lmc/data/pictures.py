@@ -35,7 +35,7 @@ def images(
         doubt(f"{setting}: {count} images {what}")
     if grey := [split for split, each in pixels.items() if each.shape[1] < channels]:
         doubt(
-            f"{setting}: {' and '.join(grey)} images are grey, others in colour: grey becomes three channels"
+            f"{setting}: {' and '.join(grey)} images are grey, others in colour: grey is repeated"
         )
         pixels = {
             split: each if each.shape[1] == channels else each.repeat(channels, axis=1)
