@@ -34,9 +34,7 @@ def images(
     for what, count in lost.items():
         doubt(f"{setting}: {count} images {what}")
     if grey := [split for split, each in pixels.items() if each.shape[1] < channels]:
-        doubt(
-            f"{setting}: {' and '.join(grey)} images are grey, others in colour: grey becomes three channels"
-        )
+        doubt(f"{setting}: {' and '.join(grey)} images are grey, others in colour: grey is repeated")
         pixels = {
             split: each if each.shape[1] == channels else each.repeat(channels, axis=1)
             for split, each in pixels.items()

@@ -46,7 +46,7 @@ def test_colour_in_one_split_makes_all_of_them_colour(tmp_path, colour_in):
     found.check("hub")
     other = {"train": "test", "test": "train"}[colour_in]
     assert found.doubts == (
-        f"data.inputs=image: {other} images are grey, others in colour: grey becomes three channels",
+        f"data.inputs=image: {other} images are grey, others in colour: grey is repeated",
     )
 
 
