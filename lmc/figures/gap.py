@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.schema import nearest_middle
 from lmc.core.splits import common_split
-from lmc.core.statistics import estimate
+from lmc.core.statistics import estimate, paired
 from lmc.figures.looks import spread
 from lmc.figures.panels import grid
 from lmc.figures.writing import style
@@ -45,7 +45,8 @@ def _panel(place: Axes, part: pd.DataFrame) -> None:
         means = [float(part[part["layer"] == layer][name].mean()) for layer in layers]
         place.bar(layers, means, bottom=bottom, width=0.6, color=colour, label=label)
         bottom = [below + mean for below, mean in zip(bottom, means, strict=True)]
-    found = [estimate(part[part["layer"] == layer]["feature_gap"]) for layer in layers]
+    at = [part[part["layer"] == layer] for layer in layers]
+    found = [estimate(own["feature_gap"], paired(own)) for own in at]
     means = [one.mean for one in found]
     place.errorbar(
         layers,

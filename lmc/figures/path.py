@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from lmc.core.splits import common_split
-from lmc.core.statistics import Estimate, estimate
+from lmc.core.statistics import Estimate, estimate, paired
 from lmc.figures.looks import DASHES, matchers, sized
 from lmc.figures.writing import style
 
@@ -63,7 +63,7 @@ def _panel(place: Axes, part: pd.DataFrame, matches: Sequence[str], title: str) 
         keys = [name for name in curves.columns if name.startswith(("experiment", "seed", "epoch"))]
         for _, curve in curves.groupby(keys):
             place.plot(curve["alpha"], curve["loss"], color=colour, linewidth=0.6, alpha=0.45)
-        points = [(alpha, estimate(at["loss"])) for alpha, at in curves.groupby("alpha")]
+        points = [(alpha, estimate(at["loss"], paired(at))) for alpha, at in curves.groupby("alpha")]
         alphas = curves["alpha"].drop_duplicates().sort_values().to_numpy()
         place.plot(alphas, [point.mean for _, point in points], color=colour, linestyle=dashes, label=match)
         if points and points[0][1].low == points[0][1].low:

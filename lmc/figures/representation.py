@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmc.core.schema import nearest_middle
 from lmc.core.splits import common_split
-from lmc.core.statistics import estimate
+from lmc.core.statistics import estimate, paired
 from lmc.figures.panels import grid
 from lmc.figures.writing import style
 
@@ -51,7 +51,8 @@ def _panel(place: Axes, part: pd.DataFrame) -> None:
             places = [layers.index(layer) for layer in curve["layer"]]
             place.plot(places, curve["loss"], color=colour, linewidth=0.6, alpha=0.45)
         points = [
-            (layers.index(str(layer)), estimate(at["loss"])) for layer, at in own.groupby("layer", sort=False)
+            (layers.index(str(layer)), estimate(at["loss"], paired(at)))
+            for layer, at in own.groupby("layer", sort=False)
         ]
         places = [index for index, _ in points]
         place.plot(places, [one.mean for _, one in points], color=colour, linestyle=dashes, label=name)

@@ -52,7 +52,7 @@ def made(kind, setting, seed):
         for column in TABLES[kind]:
             usual = {"str": "x", "int64": 1, "float64": 0.5, "bool": True}[column.dtype]
             row[column.name] = held.get(column.name, usual)
-            if column.role == "value" and column.dtype == "float64" or column.role == "mean":
+            if (column.role == "value" and column.dtype == "float64") or column.role == "mean":
                 row[column.name] = float(rng.uniform(1, 2))
         row |= {name: 2 * number + (name == "seed_b") for name in ("seed", "seed_a", "seed_b") if name in row}
         row |= {name: layer for name in ("layer", "quantity", "claim", "text") if name in row}

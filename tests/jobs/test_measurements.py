@@ -102,7 +102,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four runs with BatchNorm and a mask, at three epochs."""
     folder = tmp_path_factory.mktemp("measured")
-    model, training = {"hidden": [10, 8], "norm": "batch"}, {"epochs": 4, "checkpoints": 2}
+    model = {"hidden": [10, 8], "norm": "batch"}
+    training = {"epochs": 4, "checkpoints": 2, "learning_rate": 0.01}
     train(seeds=4, variant="w", model=model, training=training, outputs=str(folder), name="w")
     return folder
 
@@ -130,6 +131,9 @@ def _is_choice(key: str, value: Any) -> bool:
 
 def means(kind: str, table: pd.DataFrame, keys: dict[str, str]) -> pd.Series:
     """Of the rows that a printed row is of, the mean of each pair or run, and the mean of these."""
+    if "epoch_a" in table:
+        both = zip(table["epoch_a"], table["epoch_b"], strict=True)
+        table = table.assign(epoch=[f"{a}" if a == b else f"{a} and {b}" for a, b in both])
     for key, text in keys.items():
         if key in table:
             table = table[[_text(value) == text for value in table[key]]]
@@ -164,24 +168,77 @@ def printed(kind: str) -> Iterator[tuple[dict[str, str], dict[str, float]]]:
             if cell is not None and cell.value.values
         }
         named = {key.replace(" ", "_"): text for key, text in keys.items()}
-        yield {key: text for key, text in named.items() if key not in ("experiment", "epoch", "pairs")}, cells
+        yield {key: text for key, text in named.items() if key not in ("experiment", "pairs")}, cells
+
+
+def test_a_path_is_drawn_of_one_grid(store: Path) -> None:
+    """Control: the points of both jobs together zigzag, as their means are over other pairs."""
+    fine, coarse = done("path", {"alphas": 4})["path"], done("path", {"alphas": 3, "pairs": "all"})["path"]
+    kind = FIGURES["path"]
+    tables, _ = for_figure(Chosen.of(store, ["w"]), kind, {})
+    figure = drawn(kind, tables)
+    assert figure is not None
+    lines = {
+        place.get_title(): line.get_ydata()
+        for place in figure.axes
+        for line in place.get_lines()
+        if line.get_label() == "none"
+    }
+    hands = [
+        each[each["split"] == "test"].groupby("alpha")["loss"].mean().to_numpy() for each in (fine, coarse)
+    ]
+    assert list(lines) == ["w, alphas=4 (2 pairs)", "w, alphas=3 (6 pairs)"]
+    for drawn_line, hand in zip(lines.values(), hands, strict=True):
+        assert np.allclose(drawn_line, hand, rtol=1e-12)
+
+
+def test_a_match_leaves_the_anisotropy_and_the_order_of_layers(store: Path) -> None:
+    coherence = done("coherence", {})["layer"]
+    assert done("match", {})["layer"]["anisotropy_mean"].isna().all()
+    kind = FIGURES["layer"]
+    tables, _ = for_figure(Chosen.of(store, ["w"]), kind, {})
+    assert tables[0]["layer"].drop_duplicates().tolist() == ["layers.0", "layers.1", "layers.2"]
+    figure = drawn(kind, tables)
+    assert figure is not None
+    panels = {place.get_title(): place for place in figure.axes}
+    hand = coherence.groupby("layer")["anisotropy_mean"].mean().to_numpy()
+    assert np.allclose(panels["anisotropy, mean"].containers[0].lines[0].get_ydata(), hand, rtol=1e-12)
+
+
+def test_re_estimated_statistics_are_not_mixed_with_others(store: Path) -> None:
+    both = [done("path", {"alphas": 3, "restatistics": value})["barrier"] for value in (None, False)]
+    found = {
+        keys["restatistics"]: cells["loss_barrier"]
+        for keys, cells in printed("barrier")
+        if keys["split"] == "test"
+    }
+    hands = [float(each[each["split"] == "test"]["loss_barrier"].mean()) for each in both]
+    assert found == pytest.approx(dict(zip(("true", "false"), hands, strict=True)))
+    assert hands[0] != pytest.approx(hands[1])
+
+
+def test_a_verdict_is_over_the_pairs_and_epoch_that_are_meant(store: Path) -> None:
+    for settings in ({}, {"pairs": "all"}, {"references": ["w@2"]}):
+        done("check", {"alphas": 3, **settings})
+    assert {*Chosen.of(store, ["w"]).table("check").table["over"]} == {
+        "0-1 2-3",
+        "0-1 0-2 0-3 1-2 1-3 2-3",
+    }
+    assert {*Chosen.of(store, ["w@2"]).table("check").table["pairs"]} == {2}
+    assert Chosen.of(store, ["w/0"]).table("check").table.empty
+    assert {row[0]["epochs"] for row in printed("check")} == {"2", "4"}
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid value encountered in subtract")  # of infinite costs
-@pytest.mark.parametrize(
-    ("command", "one", "other"), CASES, ids=[f"{name}-{a}-{b}" for name, a, b in CASES]
-)
+@pytest.mark.parametrize(("command", "one", "other"), CASES, ids=[f"{name}-{a}-{b}" for name, a, b in CASES])
 def test_no_mean_is_over_two_measurements(
     store: Path, command: str, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     both = [done(command, one), done(command, other)]
     for kind in both[0].keys() | both[1].keys():
         tables = [each[kind] for each in both if kind in each]
-        epochs = [column for column in ("epoch", "epoch_b") if column in tables[0]]
         for keys, cells in printed(kind):
-            if epochs and any(len(each[epochs[0]].unique()) > 1 for each in tables):
-                continue
             hands = [means(kind, table, keys) for table in tables]
             for name, value in cells.items():
                 near = [float(hand[name]) for hand in hands if name in hand]
