@@ -24,7 +24,7 @@ def draw_match(table: pd.DataFrame) -> Figure:
         table: the table ``match``.
     """
     pair = [name for name in table if str(name).startswith(("experiment", "seed", "epoch"))]
-    table = table.drop_duplicates([*pair, "layer"])
+    table = table.drop_duplicates([*pair, "group", "layer"])
     relative = relative_swap_cost(table["swap_cost"], table["own_cost"], table["own_cost"])
     own = table.assign(
         identifiable=(table["identifiable"] / table["neurons"]).where(table["own_cost"] > 0),

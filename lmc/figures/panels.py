@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lmc.core.pairing import pair_count
 from lmc.figures.looks import matchers
 from lmc.figures.writing import style
 
@@ -34,8 +35,9 @@ def grid(
         axes = figure.subplots(len(experiments), len(matches), sharey=True, squeeze=False)
         for row, (names, part) in zip(axes, experiments, strict=True):
             for place, match in zip(row, matches, strict=True):
-                panel(place, part[part["match"] == match])
+                own = part[part["match"] == match]
+                panel(place, own)
                 title = " and ".join(dict.fromkeys(map(str, names)))
-                place.set_title(f"{title}\nmatch={match}", wrap=True)
+                place.set_title(f"{title}\nmatch={match} ({pair_count(own)})", wrap=True)
             row[0].set_ylabel(label)
     return figure, axes

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from lmc.core import registry, seeds
-from lmc.core.errors import LmcError, SettingError, first_line
+from lmc.core.errors import LmcError, SettingError
 from lmc.models.cnn import cnn
 from lmc.models.gcn import gcn
 from lmc.models.mlp import mlp

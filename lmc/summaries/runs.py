@@ -44,12 +44,19 @@ def experiments(title: str, table: pd.DataFrame) -> Summary:
             "runs": ", ".join(map(str, part["seed"])),
             "status": statuses(part),
             "epochs": part["stored"].iloc[0],
-            "test loss": f"{part['test_loss'].mean():.4f}",
+            "test loss": _at_the_end(part),
             "MB": f"{part['megabytes'].sum():.1f}",
         }
         for name, part in table.groupby("experiment", sort=False)
     ]
     return Summary.of(title, rows)
+
+
+def _at_the_end(part: pd.DataFrame) -> str:
+    """The mean test loss of the runs that reached the last epoch, and how many these are if not all."""
+    last = part[part["epoch"] == part["epoch"].max()]["test_loss"].dropna()
+    mean = f"{last.mean():.4f}" if len(last) else "-"
+    return mean if len(last) in (0, len(part)) else f"{mean} ({len(last)} of {len(part)} runs)"
 
 
 def statuses(part: pd.DataFrame) -> str:

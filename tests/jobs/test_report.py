@@ -200,3 +200,15 @@ def test_runs_with_a_path_but_no_match_are_reported(outputs: Path, tmp_path: Pat
     api.path("scanned", alphas=3)
     api.report("scanned", out=str(tmp_path / "page.html"))
     assert "scanned" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("reference", ["bare", "bare/0", "bare@0", "bare@9"])
+def test_runs_alone_are_reported(outputs: Path, reference: str) -> None:
+    """Right after training nothing else is stored, at no epoch."""
+    train(seeds=2, name="bare")
+    api.report(reference, out="page.html")
+    assert "bare" in Path("page.html").read_text()
+    for kind in ("barrier", "check", "layer"):
+        assert api.table(kind, reference).empty
+        with pytest.raises(RunReferenceError, match=f"no stored {'barrier' if kind == 'check' else kind}"):
+            api.plot("barrier" if kind == "check" else kind, reference)

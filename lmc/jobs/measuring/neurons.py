@@ -37,8 +37,9 @@ def match_tables(lineup: Lineup, matcher: Matcher) -> dict[str, pd.DataFrame]:
             found = _Compared(lineup, matcher, a, b, group, moves[group.name])
             layers.append(found.match_row())
             neurons += found.neuron_rows()
-    recorded = sorted(lineup.measured.layers(matcher.needs.ratio).items())
-    rows = [layer_row(lineup.runs[index], layer) for (index, _), layer in recorded]
+    recorded = lineup.measured.layers(matcher.needs.ratio)
+    places = sorted(recorded, key=lambda place: place[0])
+    rows = [layer_row(lineup.runs[place[0]], recorded[place]) for place in places]
     return {
         "match": frame("match", layers),
         "neuron": frame("neuron", neurons),

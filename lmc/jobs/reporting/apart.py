@@ -48,7 +48,7 @@ def _matched(table: pd.DataFrame, settings: list[str]) -> tuple[pd.DataFrame, li
 
 
 def longest(kind: str, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Of each two experiments the measurement that has most epochs, the last of several, and what went."""
+    """Of each two experiments the measurement that has most epochs, the last of several, and which it is."""
     settings = [each.name for each in TABLES[kind].settings if each.name in table]
     by = [*settings, *(["match"] if kind == "match" else [])]
     if not by or table.empty:
@@ -58,10 +58,10 @@ def longest(kind: str, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         several = list(part.groupby(by, sort=False))
         which, best = max(reversed(several), key=lambda each: (each[1]["epoch_b"].nunique(), len(each[1])))
         kept.append(best)
-        if len(several) > 1:
+        if len(several) > 1 or settings:
             said = " ".join(f"{key}={text}" for key, text in zip(by, which, strict=True) if text)
             who = " and ".join(dict.fromkeys(map(str, names)))
             notes.append(f"{who}: beside the course, {kind} is that of {said}")
     import pandas as pd
 
-    return pd.concat(kept), notes
+    return pd.concat(kept).drop(columns=settings), notes

@@ -132,9 +132,10 @@ class StoredResults:
         for kind in FIGURES.values():
             if not len(self.tables[kind.tables[0]]):
                 continue
-            figure = drawn(kind, for_figure(self.chosen, kind, {})[0])
+            tables, notes = for_figure(self.chosen, kind, {})
+            figure = drawn(kind, tables)
             if figure is not None:
-                found.append(inline(figure, kind.title, len(found)))
+                found.append(inline(figure, "; ".join([kind.title, *notes]), len(found)))
         return found
 
     def _runs(self) -> Sheet:
