@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate, paired
-from lmc.figures.looks import matchers, spread, subjects
+from lmc.core.statistics import Estimate, estimate, paired
+from lmc.figures.looks import matchers, spread, spread_of, subjects
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ def draw(table: pd.DataFrame, split: str = "test", quantity: str = "loss_barrier
         colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"][:-1]
         figure = Figure(figsize=(5.6, 1.1 + len(names) * (0.14 + 0.17 * len(matches))))
         place = figure.subplots()
+        drawn: list[Estimate] = []
         for index, match in enumerate(matches):
             part = shown[shown["match"] == match]
             groups = [(names.index(str(name)), own) for name, own in part.groupby("experiment", sort=False)]
             values = [estimate(own[quantity], paired(own)) for _, own in groups]
+            drawn += values
             at = [row + (index - (len(matches) - 1) / 2) * thick for row, _ in groups]
             place.barh(
                 at,
@@ -64,7 +66,7 @@ def draw(table: pd.DataFrame, split: str = "test", quantity: str = "loss_barrier
         place.set_ylim(len(names) - 0.5, -0.5)
         place.axvline(0, color="black", linewidth=0.8)
         place.grid(False, axis="y")
-        place.set_xlabel(f"{quantity.replace('_', ' ')} ({split})")
+        place.set_xlabel(f"{quantity.replace('_', ' ')} ({split}); {spread_of(drawn)}")
         figure.legend(
             *place.get_legend_handles_labels(), loc="outside lower center", ncols=3, title="aligned by"
         )

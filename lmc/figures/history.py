@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate, paired
-from lmc.figures.looks import looks
+from lmc.core.statistics import Estimate, estimate, paired
+from lmc.figures.looks import looks, spread_of
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -32,12 +32,14 @@ def draw(table: pd.DataFrame, split: str = "val") -> Figure:
         look = looks(names)
         figure = Figure(figsize=(0.8 + 3.2 * len(panels), 3.0 + 0.16 * len(names)))
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        drawn: list[Estimate] = []
         for place, quantity in zip(axes, panels, strict=True):
             for name in names:
                 own = table[table["experiment"] == name].dropna(subset=quantity)
                 groups = [(epoch, estimate(at[quantity], paired(at))) for epoch, at in own.groupby("epoch")]
                 if not groups:
                     continue
+                drawn += [value for _, value in groups]
                 epochs, values = zip(*groups, strict=True)
                 colour, dashes = look[name]
                 marker = "o" if len(epochs) < 3 else ""
@@ -47,5 +49,7 @@ def draw(table: pd.DataFrame, split: str = "val") -> Figure:
                 place.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
             place.set_xlabel("epoch")
             place.set_ylabel(f"{split} {quantity}")
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside lower center", title=spread_of(drawn)
+        )
     return figure

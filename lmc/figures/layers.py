@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate, paired
-from lmc.figures.looks import looks, spread, subjects
+from lmc.core.statistics import Estimate, estimate, paired
+from lmc.figures.looks import looks, spread, spread_of, subjects
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _draw(table: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
         across = min(3.2 + 0.12 * max(0, len(layers) - _MANY), 6.0)
         figure = Figure(figsize=(0.6 + across * width, 0.5 + 2.5 * height + 0.16 * len(names)))
         axes = figure.subplots(height, width, squeeze=False)
+        drawn: list[Estimate] = []
         for (quantity, title), place in zip(panels.items(), axes.flat, strict=False):
             for number, name in enumerate(names):
                 own = table[(table["experiment"] == name) & table[quantity].notna()]
@@ -75,6 +76,7 @@ def _draw(table: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
                     (layers.index(str(layer)), part) for layer, part in own.groupby("layer", sort=False)
                 ]
                 values = [estimate(part[quantity], paired(part)) for _, part in groups]
+                drawn += values
                 aside = (number - (len(names) - 1) / 2) * min(0.05, 0.3 / len(names))
                 colour, dashes = look[name]
                 place.errorbar(
@@ -96,5 +98,7 @@ def _draw(table: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
         for place in axes.flat[len(panels) :]:
             place.set_visible(False)
         if panels:
-            figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center")
+            figure.legend(
+                *axes.flat[0].get_legend_handles_labels(), loc="outside lower center", title=spread_of(drawn)
+            )
     return figure

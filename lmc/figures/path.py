@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate, paired
-from lmc.figures.looks import DASHES, matchers
+from lmc.core.statistics import Estimate, estimate, paired
+from lmc.figures.looks import DASHES, matchers, spread_of
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
         height = -(-len(panels) // _MOST)
         figure = Figure(figsize=(1.2 + 3.1 * width, 0.4 + 2.7 * height))
         axes = figure.subplots(height, width, sharex=True, sharey=True, squeeze=False)
+        drawn: list[Estimate] = []
         for (names, part), place in zip(panels, axes.flat, strict=False):
-            _panel(place, part, matches, " and ".join(dict.fromkeys(map(str, names))))
+            drawn += _panel(place, part, matches, " and ".join(dict.fromkeys(map(str, names))))
         for place in axes.flat[len(panels) :]:
             place.set_visible(False)
         for place in axes[-1]:
@@ -46,14 +47,18 @@ def draw(table: pd.DataFrame, split: str = "test") -> Figure:
             place.set_ylabel(f"{split} loss")
         axes.flat[0].set_ylim(bottom=min(0.0, float(shown["loss"].min())))
         lines = {line.get_label(): line for place in axes.flat for line in place.get_lines()}
-        axes.flat[0].legend([lines[match] for match in matches], matches, title="aligned by")
+        axes.flat[0].legend(
+            [lines[match] for match in matches], matches, title=f"aligned by\n({spread_of(drawn)})"
+        )
     return figure
 
 
-def _panel(place: Axes, part: pd.DataFrame, matches: Sequence[str], title: str) -> None:
+def _panel(place: Axes, part: pd.DataFrame, matches: Sequence[str], title: str) -> list[Estimate]:
+    """The estimates drawn."""
     import matplotlib
 
     colours = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+    drawn: list[Estimate] = []
     for colour, dashes, match in zip(cycle(colours), cycle(DASHES), matches, strict=False):
         curves = part[part["match"] == match]
         if curves.empty:
@@ -64,7 +69,9 @@ def _panel(place: Axes, part: pd.DataFrame, matches: Sequence[str], title: str) 
         points = [(alpha, estimate(at["loss"], paired(at))) for alpha, at in curves.groupby("alpha")]
         alphas = curves["alpha"].drop_duplicates().sort_values().to_numpy()
         place.plot(alphas, [point.mean for _, point in points], color=colour, linestyle=dashes, label=match)
-        if points and points[0][1].units > 2:
-            low, high = [point.low for _, point in points], [point.high for _, point in points]
+        drawn += [point for _, point in points]
+        if points and points[0][1].units > 1:
+            low, high = zip(*(point.ends for _, point in points), strict=True)
             place.fill_between(alphas, low, high, color=colour, alpha=0.15, linewidth=0)
     place.set_title(title, wrap=True)
+    return drawn
