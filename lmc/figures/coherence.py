@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmc.core.statistics import estimate
-from lmc.figures.looks import spread
+from lmc.core.statistics import Estimate, estimate
+from lmc.figures.looks import spread, spread_of
 from lmc.figures.writing import style
 
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ def draw(table: pd.DataFrame) -> Figure:
 
     with style():
         figure = Figure(figsize=(4.6, 3.2))
+        drawn: list[Estimate] = []
         place = figure.subplots()
         for marker, (embedding, curve) in zip("os^v", table.groupby("embedding", sort=False), strict=False):
             points = [
                 (x, estimate(at["midpoint_barrier"], outer=at["outer"].tolist()))
                 for x, at in curve.groupby("coherence")
             ]
+            drawn += [point for _, point in points]
             xs = [float(x) for x, _ in points]  # type: ignore[arg-type]
             means = [point.mean for _, point in points]
             lengths = spread([point for _, point in points])
@@ -42,5 +44,5 @@ def draw(table: pd.DataFrame) -> Figure:
         place.set_xlabel("coherence of the inputs")
         place.set_ylabel("midpoint barrier (test loss)")
         place.axhline(0, color="black", linewidth=0.8)
-        place.legend()
+        place.legend(title=spread_of(drawn))
     return figure

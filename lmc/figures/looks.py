@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lmc.core.statistics import Estimate
@@ -45,6 +45,15 @@ def spread(values: Sequence[Estimate]) -> list[list[float]]:
     """The lengths of error bars below and above the means."""
     below = [max(0.0, value.mean - value.ends[0]) for value in values]
     return [below, [max(0.0, value.ends[1] - value.mean) for value in values]]
+
+
+def spread_of(values: Iterable[Estimate]) -> str:
+    """What bars and bands of these estimates are, and over how many independent units."""
+    counts = sorted({value.units for value in values if value.values})
+    if not counts or counts[-1] < 2:
+        return "no interval"
+    n = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    return f"95 % interval, n = {n}" if counts[-1] > 2 else f"range, n = {n}"
 
 
 def subjects(table: Any) -> Any:

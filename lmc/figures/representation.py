@@ -56,8 +56,8 @@ def _panel(place: Axes, part: pd.DataFrame) -> None:
         ]
         places = [index for index, _ in points]
         place.plot(places, [one.mean for _, one in points], color=colour, linestyle=dashes, label=name)
-        if points and points[0][1].units > 2:
-            low, high = [one.low for _, one in points], [one.high for _, one in points]
+        if points and points[0][1].units > 1:
+            low, high = zip(*(one.ends for _, one in points), strict=True)
             place.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
     named = {"input": "nothing\n(the line)", "output": "outputs\n(ensemble)"}
     place.set_xticks(range(len(layers)), [named.get(layer, layer) for layer in layers])

@@ -25,8 +25,8 @@ class JudgedClaim(Protocol):
         """Holds, does not hold, cannot be decided, or too small to decide."""
 
     @property
-    def conditions(self) -> Sequence[Any]:
-        """With ``text`` and ``outcome`` each."""
+    def remarks(self) -> Sequence[tuple[str, str]]:
+        """The text of each condition, and what came of it where it does not hold."""
 
     @property
     def control(self) -> str:
@@ -38,9 +38,7 @@ def claims(judged: Sequence[JudgedClaim]) -> Summary:
     rows = []
     for place, claim in enumerate(judged, start=1):
         rows.append({"claim": f"{place}. {claim.text}", "": claim.outcome})
-        for condition in claim.conditions:
-            outcome = "" if condition.outcome == "holds" else condition.outcome
-            rows.append({"claim": f"   {condition.text}", "": outcome})
+        rows += [{"claim": f"   {text}", "": remark} for text, remark in claim.remarks]
         if claim.control:
             rows.append({"claim": f"   must not hold where {claim.control}", "": ""})
     return Summary.of("claims", rows, score([claim.outcome for claim in judged]))

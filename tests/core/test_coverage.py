@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from lmc.core.statistics import estimate, rank_correlation, ratio
+from lmc.core.ranks import rank_correlation
+from lmc.core.statistics import estimate, ratio
 
 DRAWS = 1200
 LEAST = 0.95 - 3 * np.sqrt(0.05 * 0.95 / DRAWS)

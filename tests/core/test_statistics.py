@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lmc.core.statistics import FEWEST_CASES, estimate, paired, rank_correlation, ratio
+from lmc.core.ranks import FEWEST_CASES, rank_correlation
+from lmc.core.statistics import estimate, paired, ratio
 
 DISJOINT = [(0, 1), (2, 3), (4, 5), (6, 7)]
 VALUES = [0.1, 0.4, 0.2, 0.9]

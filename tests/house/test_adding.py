@@ -226,5 +226,5 @@ def test_a_command(added: Copy):
 def test_an_experiment(added: Copy):
     assert "brief" in added.done("reproduce --list --format json")
     (claim,) = json.loads(added.done("reproduce brief size=tiny --format json"))
-    assert claim["claim"] == "a barrier is not negative"
-    assert claim["holds"]
+    assert claim["claim"] == "the runs predict better than chance"
+    assert claim["outcome"] == "too small to decide"

@@ -225,8 +225,8 @@ def test_every_key_of_a_recipe_is_in_the_identity_but_for_which_epochs_are_store
         ("coherence", {}, "e-6936423d"),
         ("dynamics", {"alphas": 3}, "e-alphas3-f960f8ee"),
         ("predict", {"tau": 2}, "e-tau2-eb42a8d5"),
-        ("reproduce", {}, "digits-small-750a5be3"),
-        ("reproduce", {"size": "tiny", "data": {"path": "/elsewhere"}}, "digits-tiny-0d0feb41"),
+        ("reproduce", {}, "digits-small-0cb922d6"),
+        ("reproduce", {"size": "tiny", "data": {"path": "/elsewhere"}}, "digits-tiny-19bf599a"),
     ],
 )
 def test_names_are_pinned(command: str, settings: dict[str, Any], name: str, outputs: Path) -> None:

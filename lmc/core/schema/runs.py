@@ -97,6 +97,7 @@ MEASURE = Table(
         text("detail", "layer or matcher", "quantity"),
         *ESTIMATED,
         PAIRS.here("number of values"),
+        count("units", "number of independent units that the interval rests on", "pairs"),
     ),
     made_by="lmc reproduce",
     apart=True,

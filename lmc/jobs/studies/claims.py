@@ -68,12 +68,15 @@ class JudgedClaim:
         return self.outcome == HOLDS
 
     @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """The text of each condition, and what came of it where it does not hold."""
+        said = {FAILS, UNDECIDED} if not self.too_small else set()
+        return [(each.text, each.outcome if each.outcome in said else "") for each in self.conditions]
+
+    @property
     def numbers(self) -> str:
-        """The conditions on one line; those that do not hold say so."""
-        marked = (
-            each.text + ("" if each.outcome == HOLDS else f" ({each.outcome})") for each in self.conditions
-        )
-        return "; ".join(marked)
+        """The same on one line."""
+        return "; ".join(text + (f" ({remark})" if remark else "") for text, remark in self.remarks)
 
     @property
     def control(self) -> str:
@@ -180,6 +183,7 @@ def measure_table(quantities: Quantities) -> pd.DataFrame:
                 "low": value.low,
                 "high": value.high,
                 "pairs": len(value.values),
+                "units": value.units,
             }
             for (case, quantity, detail), value in quantities.items()
         ],

@@ -36,6 +36,8 @@ def judge(study: Study, plans: Mapping[str, Plan], measured: Measured, talk: Tal
 def _untrained(study: Study, plans: Mapping[str, Plan], measured: Measured, talk: Talk) -> Quantities:
     if measured.untrained is not None:
         return measured.untrained
+    if not any(plan.training.epochs for plan in plans.values()):
+        return measured.quantities
     talk.say("the same of the untrained networks, as a control")
     measure = MEASURES[study.definition["measure"]]
     return measure(plans, {**study.definition, "epoch": 0}, talk).quantities
