@@ -39,7 +39,7 @@ def fault(error: Exception, override: Override, config: DictConfig) -> SettingEr
     if str(error).startswith(("Could not override", "Could not delete")):
         if str(override.value()).lower().endswith(SUFFIXES):
             return SettingError(f"{key}={override.value()}: no such file, and no setting")
-        return _unknown_key(key, config)
+        return unknown_key(key, config)
     return SettingError(f"{override.input_line}: {_first_line(error)}")
 
 
@@ -78,7 +78,8 @@ def leaves(config: DictConfig, prefix: str = "") -> list[str]:
     return found
 
 
-def _unknown_key(key: str, config: DictConfig) -> SettingError:
+def unknown_key(key: str, config: DictConfig) -> SettingError:
+    """A key that a composed config does not have, with the nearest that it has."""
     from omegaconf import DictConfig, OmegaConf
 
     group, _, last = key.rpartition(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ def hydra_for(command: str) -> Hydra:
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
 
-    from lmc.jobs.protocol.commands import COMMANDS
-
     from .choices import REGISTRIES, without_yaml
     from .schema import defaults_list, schema_of
 
@@ -33,9 +31,8 @@ def hydra_for(command: str) -> Hydra:
     for group in REGISTRIES:
         for name in without_yaml(group):
             store.store(group=group, name=name, node={"name": name})
-    for name in COMMANDS:
-        store.store(name=name, node=schema_of(name), group="schema")
-        store.store(name=name, node={"defaults": defaults_list(name)})
+    store.store(name=command, node=schema_of(command), group="schema")
+    store.store(name=command, node={"defaults": defaults_list(command)})
     GlobalHydra.instance().clear()
     initialize_config_module("lmc.conf", job_name=command, version_base="1.3")
     hydra = GlobalHydra.instance().hydra
@@ -62,9 +59,12 @@ def compose(
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
-    groups = hydra.config_loader.list_groups("")
-    wrong = [each for each in overrides if each.key_or_group in groups and _names_none(each)]
-    overrides = [each for each in overrides if each not in wrong]
+    from .schema import groups_of
+
+    groups = [group for group, default in groups_of(command).items() if default]
+    wrong = [each for each in overrides if _names_none(each, groups)]
+    foreign = [each for each in overrides if _is_foreign(each, groups)]
+    overrides = [each for each in overrides if each not in [*wrong, *foreign]]
     faults = [*faults, *map(_one_choice, wrong)]
     mode = RunMode.MULTIRUN if sweep else RunMode.RUN
     kept, aside = list(overrides), []
@@ -80,7 +80,8 @@ def compose(
                 raise
             kept.remove(culprit)
             aside.append((culprit, error))
-    found = [*faults, *(complaints.fault(error, override, config) for override, error in aside)]
+    found = [*faults, *(complaints.unknown_key(each.key_or_group, config) for each in foreign)]
+    found += [complaints.fault(error, override, config) for override, error in aside]
     if found:
         raise_together(found + ([] if sweep else value_faults(command, config)))
     return config
@@ -113,9 +114,20 @@ def picked(hydra: Hydra, overrides: Iterable[Override]) -> list[Override]:
     return made
 
 
-def _names_none(override: Override) -> bool:
-    """Whether what is given for a group cannot be the name of a choice."""
-    return not override.is_sweep_override() and isinstance(override.value(), list | dict | float | None)
+def _is_foreign(override: Override, groups: Collection[str]) -> bool:
+    """Whether an override chooses from a folder of ``conf/`` that is no group of the command."""
+    from .choices import REGISTRIES
+
+    key = override.key_or_group
+    return key not in groups and key.partition("/")[0] in (*REGISTRIES, "experiment", "schema", "hydra_defaults")
+
+
+def _names_none(override: Override, groups: Collection[str]) -> bool:
+    """Whether what is given for a group of choices, Hydra's among them, cannot be the name of one."""
+    key = override.key_or_group
+    if override.is_sweep_override() or not (key in groups or key == "hydra" or key.startswith("hydra/")):
+        return False
+    return not isinstance(override.value(), str | int if key in groups else str)
 
 
 def _one_choice(override: Override) -> LmcError:
@@ -172,7 +184,7 @@ def check_sweep(hydra: Hydra, command: str, overrides: Sequence[Override]) -> No
 
     faults: list[LmcError] = []
     parser = OverridesParser.create()
-    for texts in islice(_jobs(overrides), CHECKED_BEFOREHAND):
+    for texts in islice(jobs(overrides), CHECKED_BEFOREHAND):
         try:
             config = compose(hydra, command, parser.parse_overrides(texts))
         except LmcError as error:
@@ -182,7 +194,8 @@ def check_sweep(hydra: Hydra, command: str, overrides: Sequence[Override]) -> No
     raise_together(faults)
 
 
-def _jobs(overrides: Sequence[Override]) -> Iterator[list[str]]:
+def jobs(overrides: Sequence[Override]) -> Iterator[list[str]]:
+    """The overrides of every job of a sweep; none where only a sweeper plug-in can draw the values."""
     if any(override.is_sweep_override() and not override.is_discrete_sweep() for override in overrides):
         return
     choices = [

@@ -183,4 +183,4 @@ def _unreachable(override: Override) -> list[LmcError]:
 def _search_path(folder: str) -> str:
     if not os.path.isdir(folder):
         raise SettingError(f"--config-dir {folder}: no such folder")
-    return tokens.quoted_list([f"file://{os.path.abspath(folder)}"])
+    return f"[{tokens.quote(f'file://{os.path.abspath(folder)}', resolved=False)}]"

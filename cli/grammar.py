@@ -31,7 +31,6 @@ def written_out(overrides: Iterable[str], groups: Collection[str]) -> tuple[list
     a group without a key in it.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
 
     parser = OverridesParser.create()
     texts: list[str] = []
@@ -47,7 +46,7 @@ def written_out(overrides: Iterable[str], groups: Collection[str]) -> tuple[list
             texts += _keys_of(text, value) if isinstance(value, dict) else [text]
         except LmcError as fault:
             faults.append(fault)
-        except HydraException:
+        except _unreadable():
             texts.append(text)
     return texts, faults
 
@@ -100,15 +99,13 @@ def parse(overrides: Iterable[str], as_text: set[str], sweep: bool) -> tuple[lis
             faults.append(fault)
             continue
         if override.is_sweep_override() and not sweep:
-            faults.append(_several_values(text))
+            faults.append(_several_values(text, key_of(text) in as_text))
         else:
             parsed.append(override)
     return parsed, faults
 
 
 def _read(parser: Any, text: str, as_text: set[str]) -> Override:
-    from hydra.errors import HydraException
-
     key, value = text.partition("=")[0], value_of(text)
     try:
         override: Override = parser.parse_override(text)
@@ -116,18 +113,27 @@ def _read(parser: Any, text: str, as_text: set[str]) -> Override:
         if is_number and key_of(text) in as_text:
             override = parser.parse_override(f"{key}={quote(value)}")
         return override
-    except HydraException:
+    except _unreadable():
         pass
     try:
         override = parser.parse_override(f"{key}={quote(value)}")
         return override
-    except HydraException:
+    except _unreadable():
         raise SettingError(f"{shortened(text)}: not a setting", "write key=value") from None
 
 
-def _several_values(text: str) -> SettingError:
-    hint = "add -m to run each"
-    value = value_of(text)
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What Hydra's grammar raises; ValueError where a number has thousands of digits."""
+    from hydra.errors import HydraException
+
+    return HydraException, ValueError
+
+
+def _several_values(text: str, is_text: bool) -> SettingError:
+    key, value, hint = key_of(text), value_of(text), "add -m to run each"
     if value and not value.endswith(")"):
-        hint += f", or write one list: {key_of(text)}=[{value}]"
+        whole = (
+            f"quote it for lmc too: {key}=\"'{value}'\"" if is_text else f"write one list: {key}=[{value}]"
+        )
+        hint = f"{hint}, or {whole}"
     return SettingError(f"{shortened(text)}: several values", hint)

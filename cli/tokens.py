@@ -48,13 +48,16 @@ def value_of(override: str) -> str:
     return override.partition("=")[2]
 
 
-def quote(text: str) -> str:
+def quote(text: str, resolved: bool = True) -> str:
     """``text`` as a quoted string of Hydra's grammar.
 
-    A backslash means itself there unless it stands before a quote, ``${`` or the end, where it is doubled;
-    ``${`` is no interpolation.
+    A backslash means itself there unless it stands before a quote, ``${`` or the end, where it is doubled.
+
+    Args:
+        resolved: whether interpolations will be resolved in it, so that ``${`` must be marked as none.
     """
-    text = re.sub(r"(\\*)\$\{", lambda hit: hit[1] * 2 + "\\${", text)
+    if resolved:
+        text = re.sub(r"(\\*)\$\{", lambda hit: hit[1] * 2 + "\\${", text)
     escaped = re.sub(r"(\\*)('|$)", lambda hit: hit[1] * 2 + ("\\'" if hit[2] else ""), text)
     return f"'{escaped}'"
 

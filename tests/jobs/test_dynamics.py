@@ -144,7 +144,7 @@ def test_missing_epochs_say_how_to_store_them_and_that_stores_them(runs: Path) -
         (["w@0"], {}, "all runs store epoch 0 only, two are needed"),
         (["w"], {"epochs": [4]}, "one epoch, two are needed"),
         (["w/0@2", "w/0"], {}, "named at two epochs"),
-        (["w"], {"measures": []}, "nothing to measure"),
+        (["w"], {"measures": []}, "empty"),
         (["w"], {"layers": "convs.*"}, "matches no layer"),
         (["w"], {"alphas": 1}, "at least its two ends"),
         (["w/0", "standard/0"], {}, "different D, f"),

@@ -68,8 +68,6 @@ class OverEpochs:
         self.course, self.settings, self.matcher, self.talk = course, settings, matcher, talk
         free = free_memory(course.device) / 2
         self.memory = free if settings.memory is None else settings.memory * 1e9
-        if not settings.measures:
-            raise SettingError("measures=[]: nothing to measure", "leave it out for all measures")
         self.splits = [name for name in settings.splits if len(course.split(name))]
         if not self.splits:
             there = ", ".join(name for name, part in course.pairs.dataset.splits.items() if len(part))
