@@ -119,7 +119,12 @@ def _is_foreign(override: Override, groups: Collection[str]) -> bool:
     from .choices import REGISTRIES
 
     key = override.key_or_group
-    return key not in groups and key.partition("/")[0] in (*REGISTRIES, "experiment", "schema", "hydra_defaults")
+    return key not in groups and key.partition("/")[0] in (
+        *REGISTRIES,
+        "experiment",
+        "schema",
+        "hydra_defaults",
+    )
 
 
 def _names_none(override: Override, groups: Collection[str]) -> bool:
