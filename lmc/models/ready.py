@@ -26,11 +26,10 @@ def ready(network: nn.Module, name: str, given: Mapping[str, Any]) -> nn.Module:
     Raises:
         SettingError: lazy layers, and the network cannot compute on samples of these data.
     """
-    tensors = [*network.parameters(), *network.buffers()]
-    if any(map(is_lazy, tensors)):
-        _complete(network, name, given)
     if any(each.is_floating_point() and each.dtype != torch.float32 for each in network.parameters()):
         network.float()
+    if any(map(is_lazy, [*network.parameters(), *network.buffers()])):
+        _complete(network, name, given)
     return network
 
 

@@ -43,7 +43,9 @@ def slots(model: nn.Module, example: Tensor) -> Slots:
     """
     own = constrained_weights(model)
     tied = {id(each) for name, each in model.named_parameters(remove_duplicate=False) if name in own}
-    every = dict(model.named_parameters(remove_duplicate=False))
+    every = {
+        name: each for name, each in model.named_parameters(remove_duplicate=False) if each.requires_grad
+    }
     rest = {name for name, each in every.items() if each.dim() > 1 and id(each) not in tied}
     try:
         known = uses(model, example) if rest else Uses({}, {}, {})

@@ -54,7 +54,11 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("job", JOBS)
+# Claims were defined anew, with margins and controls, so experiments are.
+STILL = [job for job in JOBS if not job.startswith("reproduce/")]
+
+
+@pytest.mark.parametrize("job", STILL)
 def test_a_job_done_again_finds_the_same(again: Path, job: str):
     (new,) = again.glob(f"{readable(job)}-{'?' * 8}")
     assert sorted(path.name for path in new.glob("*.parquet")) == sorted(
@@ -81,7 +85,7 @@ def test_jobs_and_merges_done_again_beside_the_old_ones_keep_their_names(tmp_pat
     for words in told("match", "path", "merge", "check", "cost", "coherence", "dynamics", "reproduce"):
         lmc(*words, "-q", outputs=mine)
     found = {path.parent.relative_to(mine).as_posix() for path in mine.glob("*/*/settings.yaml")}
-    assert {path for path in found if not path.startswith("train/")} == {*JOBS, *MERGED}
+    assert {path for path in found if not path.startswith(("train/", "reproduce/"))} == {*STILL, *MERGED}
 
 
 @pytest.mark.parametrize("merged", MERGED)

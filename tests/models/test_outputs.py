@@ -178,5 +178,5 @@ def test_a_part_is_a_name_or_a_place(own, output):
 def test_what_is_no_module_is_refused(own):
     with pytest.raises(SettingError, match="returns a int"):
         own(lambda input_shape, outputs: 3)
-    with pytest.raises(SettingError, match="lazy modules cannot learn their shapes"):
+    with pytest.raises(SettingError, match="lazy layers cannot take their shapes"):
         own(lambda input_shape, outputs: nn.Sequential(nn.Linear(5, 5), nn.LazyLinear(outputs)))

@@ -103,5 +103,5 @@ def test_what_no_data_pass_through_has_no_points():
 def test_groups_that_no_layer_owns_have_points():
     model = torch.nn.Sequential(Cosine(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3)).eval()
     (group,) = symmetry.permutation_groups(model, torch.randn(2, 4))
-    assert group.layers == ()
+    assert group.layers == ("0",)
     assert [feature.point.module for feature in group.points["activation"]] == ["1"]
