@@ -132,7 +132,7 @@ def _names_none(override: Override, groups: Collection[str]) -> bool:
     key = override.key_or_group
     if override.is_sweep_override() or not (key in groups or key == "hydra" or key.startswith("hydra/")):
         return False
-    return not isinstance(override.value(), str | int if key in groups else str)
+    return not isinstance(override.value(), str)
 
 
 def _one_choice(override: Override) -> LmcError:
