@@ -59,6 +59,8 @@ CASES = {
     "explain outputs=x": "outputs: unknown key (keys: references)",
     "train hydra/launcher=joblib": "hydra/launcher=joblib: only sweeps use it (add -m)",
     "train -m variant=glob(x*)": "variant=glob(x*): matches no choice (choose from bernoulli, sigma, standard, syre, w)",
+    "train -m training.learning_rate=interval(0,1)": "training.learning_rate=interval(0,1): no list of values"
+    " (only other sweepers draw from it)",
     "train -m seeds=glob(*)": "seeds=glob(*): matches no choice (seeds has no choices by name)",
     "path a layers=[]": "layers=[]: empty (name at least one)",
     "cost a betas=[]": "betas=[]: empty (name at least one)",
