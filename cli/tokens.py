@@ -93,7 +93,7 @@ def with_own_builders(
     for text in overrides:
         key, value = key_of(text), value_of(text)
         group, _, rest = key.partition(".")
-        if group not in groups or text[0] in "+~":
+        if group not in groups or (text[0] in "+~" and rest != "name"):
             result.append(text)
         elif not rest and groups[group] is None:
             hint = f"write {group}.KEY=VALUE"

@@ -100,6 +100,12 @@ def test_a_sweep_over_the_choices_that_a_glob_matches(lmc_run: Run) -> None:
     assert [given["variant"]["name"] for _, given in everything] == sorted(VARIANTS)
 
 
+def test_a_choice_by_its_name_leaves_no_key_of_the_default_behind(lmc_run: Run) -> None:
+    plain = lmc_run("train", "model=vit").settings
+    for word in ("model.name=vit", "+model.name=vit", "++model.name=vit"):
+        assert lmc_run("train", word).settings == plain
+
+
 def test_a_group_given_as_a_mapping_is_its_keys(lmc_run: Run) -> None:
     whole = lmc_run("train", "variant={name: w, scale: 0.5}", "training={epochs: 3, batch_size: 8}").settings
     keys = ("variant=w", "variant.scale=0.5", "training.epochs=3", "training.batch_size=8")
