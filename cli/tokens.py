@@ -105,7 +105,7 @@ def with_own_builders(
                 message = f"{shortened(text)} and {own[group]}: two choices of {group}"
                 faults.append(SettingError(message, "give one of them"))
         elif rest and (group in open_groups or (group in bare_groups and rest != "name")):
-            result.append(f"++{text}")
+            result.append(f"++{text.lstrip('+')}")
         elif rest == "name":
             result.append(f"{group}={value}")
         else:
