@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import SettingError
-from lmc.core.registry import near_miss, unknown
+from lmc.core.names import near_miss, shortened, unknown
 from lmc.store.checkpoints import SUFFIXES
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def fault(error: Exception, override: Override, config: DictConfig) -> SettingEr
     key = override.key_or_group
     if str(error).startswith(("Could not override", "Could not delete")):
         if str(override.value()).lower().endswith(SUFFIXES):
-            return SettingError(f"{key}={override.value()}: no such file, and no setting")
+            return SettingError(f"{key}={shortened(override.value())}: no such file, and no setting")
         return unknown_key(key, config)
-    return SettingError(f"{override.input_line}: {_first_line(error)}")
+    return SettingError(f"{shortened(override.input_line)}: {_first_line(error)}")
 
 
 def setting_error(error: Exception) -> SettingError:
@@ -111,4 +111,4 @@ def _near_key(key: str, beside: list[str], config: DictConfig) -> str | None:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).split("See https://")[0].strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return shortened(lines[0], 300) if lines else type(error).__name__

@@ -7,6 +7,7 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 from lmc.core.errors import LmcError, SettingError, raise_together
+from lmc.core.names import shortened
 
 from . import complaints
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 CHECKED_BEFOREHAND = 200
+LONGEST_CHOICE = 200
 
 
 def hydra_for(command: str) -> Hydra:
@@ -108,7 +110,7 @@ def picked(hydra: Hydra, overrides: Iterable[Override]) -> list[Override]:
         if not names:
             listed = ", ".join(complaints.shown_choices(there))
             hint = f"choose from {listed}" if there else f"{override.key_or_group} has no choices by name"
-            raise SettingError(f"{override.input_line}: matches no choice", hint)
+            raise SettingError(f"{shortened(override.input_line)}: matches no choice", hint)
         text = f"{override.get_key_element()}={','.join(names)}"
         made.append(OverridesParser.create().parse_override(text))
     return made
@@ -132,17 +134,18 @@ def _names_none(override: Override, groups: Collection[str]) -> bool:
     key = override.key_or_group
     if override.is_sweep_override() or not (key in groups or key == "hydra" or key.startswith("hydra/")):
         return False
-    return not isinstance(override.value(), str | int if key in groups else str)
+    name = override.value()
+    return not isinstance(name, str) or len(name.encode()) > LONGEST_CHOICE
 
 
 def _one_choice(override: Override) -> LmcError:
     """Hydra would lay several choices over one another, or take none, and hide the others."""
     key, value = override.key_or_group, override.value()
     if isinstance(value, list) and value:
-        hint = f"-m {key}={','.join(map(str, value))} makes a job of each"
-        return SettingError(f"{override.input_line}: one choice is needed", hint)
+        hint = f"-m {key}={shortened(','.join(map(str, value)))} makes a job of each"
+        return SettingError(f"{shortened(override.input_line)}: one choice is needed", hint)
     return SettingError(
-        f"{override.input_line}: expected the name of a choice", "lmc COMMAND --help lists them"
+        f"{shortened(override.input_line)}: expected the name of a choice", "lmc COMMAND --help lists them"
     )
 
 
@@ -177,10 +180,13 @@ def value_faults(command: str, config: DictConfig) -> list[LmcError]:
     return []
 
 
-def check_sweep(hydra: Hydra, command: str, overrides: Sequence[Override]) -> None:
+def check_sweep(hydra: Hydra, command: str, overrides: Sequence[Override], sweeper: str) -> None:
     """Compose and check every job of a sweep before the first one starts.
 
     Sweeps over ranges that only a sweeper plug-in can draw from are left to it.
+
+    Args:
+        sweeper: which of Hydra's sweepers will make the jobs.
 
     Raises:
         SettingError: the faults of all jobs, each once.
@@ -188,6 +194,14 @@ def check_sweep(hydra: Hydra, command: str, overrides: Sequence[Override]) -> No
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     faults: list[LmcError] = []
+    if sweeper == "basic":
+        faults += [
+            SettingError(
+                f"{shortened(each.input_line)}: no list of values", "only other sweepers draw from it"
+            )
+            for each in overrides
+            if each.is_sweep_override() and not each.is_discrete_sweep()
+        ]
     parser = OverridesParser.create()
     for texts in islice(jobs(overrides), CHECKED_BEFOREHAND):
         try:

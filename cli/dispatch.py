@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lmc.core.errors import SettingError, raise_together
-from lmc.core.registry import near_miss, unknown
+from lmc.core.names import near_miss, shortened, unknown
 
 from . import grammar, render, sweep, tokens
 from .job import Request, perform
@@ -56,7 +56,8 @@ def composed(request: Request) -> tuple[Hydra, list[Override], DictConfig]:
     overrides = picked(hydra, overrides)
     config = compose(hydra, request.command, overrides, request.sweep, faults)
     if request.sweep:
-        check_sweep(hydra, request.command, overrides)
+        sweeper = config.hydra.runtime.choices.get("hydra/sweeper")
+        check_sweep(hydra, request.command, overrides, sweeper)
     else:
         raise_together(value_faults(request.command, config))
     return hydra, overrides, config
@@ -89,7 +90,7 @@ def read(request: Request) -> tuple[list[Override], list[LmcError]]:
     if words.references and "references" not in plain:
         close = near_miss(words.references[0], [*plain, *chosen])
         hint = f"write {close}=..." if close else "settings are written key=value"
-        raise SettingError(f"{request.command} takes no reference: {words.references[0]}", hint)
+        raise SettingError(f"{request.command} takes no reference: {shortened(words.references[0])}", hint)
     groups = [*chosen, *(key for key, value in plain.items() if isinstance(value, dict))]
     overrides, faults = grammar.written_out(words.overrides, groups)
     overrides = _with_experiment(request, overrides)

@@ -40,7 +40,7 @@ def written_out(overrides: Iterable[str], groups: Collection[str]) -> tuple[list
         try:
             if text.startswith("~") and not key.startswith("hydra"):
                 raise SettingError(
-                    f"{text}: no setting can be taken away", f"{key}=... gives it another value"
+                    f"{shortened(text)}: no setting can be taken away", f"{key}=... gives it another value"
                 )
             value = parser.parse_override(text)._value if key in groups else None
             texts += _keys_of(text, value) if isinstance(value, dict) else [text]
@@ -56,7 +56,7 @@ def _keys_of(text: str, value: dict[Any, Any]) -> list[str]:
 
     start, key = text.partition("=")[0], key_of(text)
     if not value:
-        raise SettingError(f"{text}: names no key of {key}", f"write {key}.KEY=VALUE")
+        raise SettingError(f"{shortened(text)}: names no key of {key}", f"write {key}.KEY=VALUE")
     return [f"{start}.{name}={Override._get_value_element_as_str(each)}" for name, each in value.items()]
 
 
@@ -76,7 +76,7 @@ def given_twice(overrides: Iterable[Override]) -> list[LmcError]:
 def only_swept(overrides: Iterable[Override]) -> list[LmcError]:
     """Settings of Hydra's sweeps, where nothing is swept."""
     return [
-        SettingError(f"{override.input_line}: only sweeps use it", "add -m")
+        SettingError(f"{shortened(override.input_line)}: only sweeps use it", "add -m")
         for override in overrides
         if override.key_or_group.startswith(SWEEPS)
     ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from lmc.core.errors import SettingError
+from lmc.core.names import shortened
 
 OVERRIDE = re.compile(r"~|\+{0,2}[\w./@:$-]+=")
 TEXT_KEYS = ("name", "path")
@@ -92,17 +93,19 @@ def with_own_builders(
     for text in overrides:
         key, value = key_of(text), value_of(text)
         group, _, rest = key.partition(".")
-        if group not in groups or text[0] in "+~":
+        if group not in groups or (text[0] in "+~" and rest != "name"):
             result.append(text)
         elif not rest and groups[group] is None:
             hint = f"write {group}.KEY=VALUE"
-            faults.append(SettingError(f"{text}: {command} takes keys of {group}, not a choice", hint))
+            faults.append(
+                SettingError(f"{shortened(text)}: {command} takes keys of {group}, not a choice", hint)
+            )
         elif not rest and group in own:
             if value != "custom":
-                message = f"{text} and {own[group]}: two choices of {group}"
+                message = f"{shortened(text)} and {own[group]}: two choices of {group}"
                 faults.append(SettingError(message, "give one of them"))
         elif rest and (group in open_groups or (group in bare_groups and rest != "name")):
-            result.append(f"++{text}")
+            result.append(f"++{text.lstrip('+')}")
         elif rest == "name":
             result.append(f"{group}={value}")
         else:

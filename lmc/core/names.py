@@ -16,7 +16,7 @@ from lmc.core.errors import LmcError, SettingError
 
 LONGEST_NAME = 60
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9_+])?")
-_LONGEST_PLACE, _LONGEST_PART, _LONGEST_SHOWN = 1000, 255, 80
+_LONGEST_PLACE, _LONGEST_PART = 1000, 255
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,10 @@ def check_place(text: str) -> None:
         raise ValueError(f"{len(text)} characters; no file or folder has so long a name")
 
 
-def shortened(value: Any) -> str:
+def shortened(value: Any, longest: int = 80) -> str:
     """A value as a message shows it: on one line, not too long."""
     text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(value))
-    return (
-        text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 20]}... ({len(text)} characters)"
-    )
+    return text if len(text) <= longest else f"{text[: longest - 20]}... ({len(text)} characters)"
 
 
 def near_miss(word: str, choices: Iterable[str]) -> str | None:

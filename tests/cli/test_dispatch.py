@@ -7,6 +7,7 @@ import pytest
 
 from lmc.jobs.protocol.commands import COMMANDS
 from lmc.jobs.protocol.composing import compose
+from lmc.variants import VARIANTS
 
 Run = Callable[..., object]
 
@@ -90,6 +91,42 @@ def test_sweep(lmc_run: Run, tmp_path: Path) -> None:
     assert len(result.out.splitlines()) == 9
     assert f"job 3: variant=w seeds=2 outputs='{tmp_path}/o'" in result.errors
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_over_the_choices_that_a_glob_matches(lmc_run: Run) -> None:
+    result = lmc_run("train", "-m", "variant=glob(s*)", "seeds=1")
+    assert [given["variant"]["name"] for _, given in result.given] == ["sigma", "standard", "syre"]
+    everything = lmc_run("train", "-m", "variant=glob(*)", "seeds=1").given
+    assert [given["variant"]["name"] for _, given in everything] == sorted(VARIANTS)
+
+
+def test_a_choice_by_its_name_leaves_no_key_of_the_default_behind(lmc_run: Run) -> None:
+    plain = lmc_run("train", "model=vit").settings
+    for word in ("model.name=vit", "+model.name=vit", "++model.name=vit"):
+        assert lmc_run("train", word).settings == plain
+
+
+def test_a_group_given_as_a_mapping_is_its_keys(lmc_run: Run) -> None:
+    whole = lmc_run("train", "variant={name: w, scale: 0.5}", "training={epochs: 3, batch_size: 8}").settings
+    keys = ("variant=w", "variant.scale=0.5", "training.epochs=3", "training.batch_size=8")
+    assert whole == lmc_run("train", *keys).settings
+    assert whole["variant"]["scale"] == 0.5
+
+
+@pytest.mark.parametrize("folder", ["com,ma", "${x}", "a${y}\\${z}b", "it's", "a=b", "[x]", "{y}", "ü"])
+def test_in_folders_of_any_name(
+    lmc_run: Run, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / folder
+    (here / "mine/variant").mkdir(parents=True)
+    (here / "mine/variant/half.yaml").write_text("defaults: [w, _self_]\nscale: 0.5\n")
+    monkeypatch.chdir(here)
+    settings = lmc_run("train", "--config-dir", "mine", "variant=half").settings
+    assert (settings["outputs"], settings["variant"]["scale"]) == (str(here / "outputs"), 0.5)
+    swept = lmc_run("train", "-m", "seeds=1,2", "outputs=o").given
+    assert [given["outputs"] for _, given in swept] == [str(here / "o")] * 2
+    assert lmc_run("path", str(here)).settings["references"] == [str(here)]
+    assert sorted(path.name for path in here.iterdir()) == ["mine"]
 
 
 def test_sweep_of_references_keeps_a_folder_of_the_users(lmc_run: Run, tmp_path: Path) -> None:
