@@ -122,6 +122,14 @@ def test_no_word_is_lost(command: str) -> None:
     assert {line: why for line, why in found.items() if why} == {}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_no_word_of_ten_thousand_lines_is_lost(part: int) -> None:
+    found = {line: broken(line) for line in lines(part + 1, 1000)}
+    outcome.cache_clear()
+    assert {line: why for line, why in found.items() if why} == {}
+
+
 def test_the_law_can_be_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with what Hydra does by itself, words are lost."""
     lost = Line("train", ("seeds=1", "seeds=2"))
