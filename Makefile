@@ -23,7 +23,7 @@ test: $(VENV)/.tools     ## the tests, without the slow ones
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 slow: $(VENV)/.tools     ## the slow tests: the wheel in a clean environment, the README in a shell
-	@$(BIN)/pytest -m slow
+	@$(BIN)/pytest -m slow --numprocesses 2
 
 lint: $(VENV)/.tools     ## ruff, the import contract, mypy
 	@$(BIN)/ruff check --quiet .
