@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PARTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow lint format bench clean
+.PHONY: help install demo test slow fuzz lint format bench clean
 
 help:     ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,9 @@ test: $(VENV)/.tools     ## the tests, without the slow ones
 
 slow: $(VENV)/.tools     ## the slow tests: the wheel in a clean environment, the README in a shell
 	@$(BIN)/pytest -m slow --numprocesses 2
+
+fuzz: $(VENV)/.tools     ## ten thousand command lines: no word is lost; make slow tries three thousand
+	@LMC_FUZZ=10 $(BIN)/pytest -m slow --numprocesses 2 tests/cli/test_no_word_is_lost.py
 
 lint: $(VENV)/.tools     ## ruff, the import contract, mypy
 	@$(BIN)/ruff check --quiet .

@@ -20,7 +20,19 @@ from .conftest import train
 
 RIDGE = {"estimate": "ridge", "betas": [0.1], "neurons": 4}
 THROUGH = {**RIDGE, "activation": True, "samples": 16}
-BRIEF = {"alphas": 3, "samples": 16, "ntk_samples": 3, "ntk_outputs": 2}
+BRIEF: dict[str, dict[str, Any]] = {
+    "barrier": {"alphas": 3},
+    "linearisation": {"samples": 16},
+    "ntk": {"ntk_samples": 3, "ntk_outputs": 2},
+}
+"""Settings of ``lmc dynamics`` that make a measure quick; the others do not take them."""
+
+
+def _course(measure: str, **changed: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    brief = {**BRIEF.get(measure, {}), "measures": [measure]}
+    return "dynamics", brief, {**brief, **changed}
+
+
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("path", {"alphas": 5}, {"alphas": 3}),
     ("path", {"alphas": [0, 0.3, 1]}, {"alphas": 3}),
@@ -70,26 +82,14 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("coherence", {}, {"ratio": 0.5}),
     ("coherence", {}, {"deltas": [0.2]}),
     ("coherence", {}, {"layers": "layers.1"}),
-    ("dynamics", {**BRIEF, "measures": ["barrier"]}, {**BRIEF, "measures": ["barrier"], "alphas": 5}),
-    ("dynamics", {**BRIEF, "measures": ["updates"]}, {**BRIEF, "measures": ["updates"], "epochs": [0, 4]}),
-    ("dynamics", {**BRIEF, "measures": ["cka"]}, {**BRIEF, "measures": ["cka"], "layers": "layers.1"}),
-    (
-        "dynamics",
-        {**BRIEF, "measures": ["linearisation"]},
-        {**BRIEF, "measures": ["linearisation"], "samples": 32},
-    ),
-    ("dynamics", {**BRIEF, "measures": ["ntk"]}, {**BRIEF, "measures": ["ntk"], "ntk_samples": 4}),
-    ("dynamics", {**BRIEF, "measures": ["ntk"]}, {**BRIEF, "measures": ["ntk"], "ntk_outputs": 3}),
-    (
-        "dynamics",
-        {**BRIEF, "measures": ["agreement"]},
-        {**BRIEF, "measures": ["agreement"], "splits": ["val"]},
-    ),
-    (
-        "dynamics",
-        {**BRIEF, "measures": ["objective"]},
-        {**BRIEF, "measures": ["objective"], "match": "activation"},
-    ),
+    _course("barrier", alphas=5),
+    _course("updates", epochs=[0, 4]),
+    _course("cka", layers="layers.1"),
+    _course("linearisation", samples=32),
+    _course("ntk", ntk_samples=4),
+    _course("ntk", ntk_outputs=3),
+    _course("agreement", splits=["val"]),
+    _course("objective", match="activation"),
     ("predict", {"neurons": 4}, {"neurons": 5}),
     ("predict", {"neurons": 4}, {"neurons": 4, "tau": 0.1}),
     ("predict", {"neurons": 4}, {"neurons": 4, "ratio": 0.5}),
