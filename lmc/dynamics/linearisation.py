@@ -14,7 +14,7 @@ from lmc.dynamics.agreement import as_targets
 from lmc.dynamics.kernels import differentiable
 from lmc.models.conduct import seeded
 from lmc.models.modes import evaluating
-from lmc.models.stack import chunk, forward, portioned
+from lmc.models.stack import chunk, forward, portioned, stack_of_one
 from lmc.recording.evaluation import Losses, activation_size
 
 
@@ -74,7 +74,7 @@ def linearisation(
     """
     same = missed = changed = 0.0
     device = next(iter(state.values())).device
-    stacked = {name: tensor[None] for name, tensor in state.items()}
+    stacked = stack_of_one(state)
     with evaluating(module, gradients=True):
         step = chunk(len(inputs), 4 * activation_size(module, inputs[:2])) if len(inputs) else 1
         for samples in portioned(len(inputs), step):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from lmc.models.modes import evaluating
-from lmc.models.stack import Feature, Point, batch_norms, forward
+from lmc.models.stack import Feature, Point, batch_norms, forward, stack_of_one
 from lmc.recording import LinearMap, Maps, linear_maps
 from lmc.recording.maps import NOT_CALLED
 from lmc.recording.moments import Source
@@ -51,9 +51,9 @@ def survey(
         for name, part in network.named_modules():
             if isinstance(part, (nn.Linear, nn.Conv2d)) or name in norms:
                 listen(name, part)
-        forward(network, {name: tensor[None] for name, tensor in state.items()}, example)
+        forward(network, stack_of_one(state), example)
     maps = linear_maps(network, example, state)
-    shown = {layer.name: layer for layer in maps.found.values() if layer.module}
+    shown = maps.shown
     layers, left_out, normed = [], {}, False
     for name, dimensions in calls:
         if name in norms:

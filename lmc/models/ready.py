@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lmc.core.errors import SettingError
+from lmc.core.errors import SettingError, first_line
+from lmc.models.modes import evaluating
 
 
 def ready(network: nn.Module, name: str, given: Mapping[str, Any]) -> nn.Module:
@@ -34,17 +35,16 @@ def ready(network: nn.Module, name: str, given: Mapping[str, Any]) -> nn.Module:
 
 
 def _complete(network: nn.Module, name: str, given: Mapping[str, Any]) -> None:
-    shape, training = tuple(given["input_shape"]), network.training
+    shape = tuple(given["input_shape"])
     dtype = next((each.dtype for each in network.parameters()), torch.float32)
     zeros = torch.zeros(1 if given.get("graph") is not None else 2, *shape, dtype=dtype)
     try:
-        with torch.no_grad():
-            network.eval()(zeros)
+        with evaluating(network):
+            network(zeros)
     except (RuntimeError, ValueError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        message = f"model={name}: its lazy layers cannot take their shapes from samples {shape}: {reason}"
-        raise SettingError(message, "give the sizes in its builder, or data that it is made for") from error
-    network.train(training)
+        message = f"model={name}: its lazy layers cannot take their shapes from samples {shape}"
+        hint = "give the sizes in its builder, or data that it is made for"
+        raise SettingError(f"{message}: {first_line(error)}", hint) from error
     if left := [part for part, tensor in network.named_parameters() if is_lazy(tensor)]:
         raise SettingError(
             f"model={name}: lazy layers that are never called, {', '.join(left[:3])}", "leave them out"

@@ -68,6 +68,11 @@ def stack_states(states: Sequence[Mapping[str, Tensor]]) -> State:
     return {name: torch.stack([state[name] for state in states]) for name in states[0]}
 
 
+def stack_of_one(state: Mapping[str, Tensor]) -> State:
+    """One state dict as a stack (1, *shape), sharing memory with it."""
+    return {name: tensor[None] for name, tensor in state.items()}
+
+
 def unstack(tensors: Mapping[str, Tensor], run: int) -> State:
     """Run ``run`` of a stack as a state dict of contiguous copies."""
     return {

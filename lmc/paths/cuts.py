@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.models.modes import evaluating
-from lmc.models.stack import Point, forward, portions
+from lmc.models.stack import Point, forward, portions, stack_of_one
 
 OUTPUTS = Point("", "output")
 
@@ -72,17 +72,12 @@ def calls(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> lis
         for name, part in module.named_modules():
             for handle in listen(name, part):
                 context.enter_context(handle)
-        forward(module, alone(state), inputs)
+        forward(module, stack_of_one(state), inputs)
     return made
 
 
 def _is_norm(part: nn.Module) -> bool:
     return type(part).__module__.startswith(("torch.nn.modules.normalization", "torch.nn.modules.batchnorm"))
-
-
-def alone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A stack of one network."""
-    return {name: tensor[None] for name, tensor in state.items()}
 
 
 def captured(
@@ -105,7 +100,7 @@ def decides(
     Args:
         inputs: (B, *input_shape), a few.
     """
-    tensors = alone(state)
+    tensors = stack_of_one(state)
     noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0)).to(inputs.device)
     others = inputs + noise.to(inputs.dtype) if inputs.is_floating_point() else inputs.flip(0).roll(1, -1)
     with evaluating(module):
@@ -143,7 +138,7 @@ def _last_cut(
 ) -> Point | None:
     """The last of the points on which alone the outputs depend, and which are not the outputs."""
     with evaluating(module):
-        outputs, seen = forward(module, alone(state), inputs, capture=points)
+        outputs, seen = forward(module, stack_of_one(state), inputs, capture=points)
     for point in reversed(points):
         same = seen[point].shape == outputs.shape and torch.equal(seen[point], outputs)
         if not same and decides(module, state, inputs, point):

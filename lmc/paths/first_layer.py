@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lmc.core.linear_algebra import between
 from lmc.models.modes import evaluating
-from lmc.models.stack import forward
+from lmc.models.stack import forward, stack_of_one
 from lmc.recording.evaluation import Replacements
 
 Pair = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
@@ -79,7 +80,7 @@ def first_layer(module: nn.Module, pair: Pair, examples: Tensor) -> FirstLayer |
     """
     example = examples.to(next(iter(pair[0].values())).device)
     middle = {
-        name: torch.lerp(first, pair[1][name], 0.5) if first.is_floating_point() else first
+        name: between(first, pair[1][name], 0.5) if first.is_floating_point() else first
         for name, first in pair[0].items()
     }
     names = [name for name, part in module.named_modules() if _plain(part) and f"{name}.weight" in middle]
@@ -129,5 +130,5 @@ def _watched(
         for name, call in calls.items():
             part = module.get_submodule(name)
             context.callback(part.register_forward_hook(partial(hook, call)).remove)
-        forward(module, {name: tensor[None] for name, tensor in state.items()}, x.clone())
+        forward(module, stack_of_one(state), x.clone())
     return calls

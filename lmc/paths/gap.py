@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lmc.models.modes import evaluating
-from lmc.models.stack import Point, State, chunk, forward, portions
-from lmc.paths.cuts import alone, calls, captured, decides
+from lmc.models.stack import Point, State, chunk, forward, portions, stack_of_one
+from lmc.paths.cuts import calls, captured, decides
 from lmc.paths.first_layer import Between
 from lmc.paths.scene import Scene
 from lmc.recording import features
@@ -68,7 +68,7 @@ def segments(
     following = Following(module, inputs)
 
     def axis(layer: str, output: Point, end: Point) -> int | None:
-        seen = captured(module, alone(state), inputs[:2], [output, end])
+        seen = captured(module, stack_of_one(state), inputs[:2], [output, end])
         before, after = seen[output][0].dim(), seen[end][0].dim()
         own = feature_axis(module.get_submodule(layer), before)
         moves = output != end and own is not None and max(before, after) > 2

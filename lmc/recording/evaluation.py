@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lmc.models.modes import evaluating
-from lmc.models.stack import Point, chunk, forward, portioned, portions, state_of
+from lmc.models.stack import Point, chunk, forward, portioned, portions, stack_of_one, state_of
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
@@ -81,6 +81,6 @@ def activation_size(module: nn.Module, example: Tensor) -> int:
     with ExitStack() as context, evaluating(module):
         for part in layers:
             context.enter_context(part.register_forward_hook(hook))
-        own = {name: tensor[None] for name, tensor in state_of(module).items()}
+        own = stack_of_one(state_of(module))
         forward(module, own, example.to(next(iter(own.values()), example).device))
     return sum(found) // len(example)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lmc.core.seeds import generator
 from lmc.models.modes import evaluating
-from lmc.models.stack import Feature, Point, State, forward, state_of
+from lmc.models.stack import Feature, Point, State, forward, stack_of_one, state_of
 from lmc.models.uses import Use, Uses, uses
 from lmc.recording.moments import Place, Pooled, Source, has_patches
 
@@ -65,6 +65,16 @@ class Maps:
     called: frozenset[str]
     without: Mapping[str, str]
     apart: Mapping[str, str]
+
+    @property
+    def shown(self) -> dict[str, LinearMap]:
+        """Those that a module's calls show, by the module's name."""
+        return {layer.name: layer for layer in self.found.values() if layer.module}
+
+    @property
+    def unmeasured(self) -> dict[str, str]:
+        """Weights of maps, or of layers that are not called, whose inputs cannot be recorded, and why."""
+        return {**self.without, **{name: why for name, why in self.apart.items() if why == NOT_CALLED}}
 
 
 def linear_maps(network: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None = None) -> Maps:
@@ -145,7 +155,7 @@ def _called(
     with ExitStack() as context, evaluating(network):
         for name, part in layers.items():
             listen(name, part)
-        forward(network, {name: tensor[None] for name, tensor in noisy.items()}, example)
+        forward(network, stack_of_one(noisy), example)
     found, reasons = {}, {}
     for name, made in calls.items():
         weight = f"{name}.weight"

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from lmc.core.errors import LmcError
 from lmc.core.seeds import generator
 from lmc.models.modes import evaluating
-from lmc.models.stack import Point, State, aliases, batch_norms, forward, state_of
+from lmc.models.stack import Point, State, aliases, batch_norms, forward, stack_of_one, state_of
 from lmc.symmetry.precision import Wide, converted
 
 SAMPLES = 8
@@ -55,14 +55,14 @@ class Trial:
 
     def run(self, state: State, samples: int | None = None) -> Tensor:
         """Outputs (B, ...) for some weights and the first samples."""
-        tensors = {name: tensor[None] for name, tensor in state.items()}
+        tensors = stack_of_one(state)
         with self.widely(), evaluating(self.model):
             parts = [forward(self.model, tensors, x)[0] for x in self.inputs[:samples].split(self.step)]
         return torch.cat(parts, dim=1)[0]
 
     def seen(self, state: State) -> Seen:
         """Outputs for a few samples, and what is captured at the points."""
-        tensors = {name: tensor[None] for name, tensor in state.items()}
+        tensors = stack_of_one(state)
         with self.widely(), evaluating(self.model):
             outputs, seen = forward(self.model, tensors, self.inputs[: self.few], capture=self.points)
         return outputs[0], seen

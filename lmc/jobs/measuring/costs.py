@@ -32,6 +32,7 @@ from lmc.jobs.measuring.pairwise import Tables
 from lmc.jobs.protocol.commands.measuring import Cost
 from lmc.jobs.protocol.machine import free_memory
 from lmc.jobs.protocol.talk import Talk
+from lmc.models.stack import stack_of_one, state_of
 from lmc.recording import sample
 from lmc.symmetry import permutation_groups
 
@@ -172,7 +173,7 @@ class _LayerCosts:
         if activation is None:
             self.linear = True
             return self.layer.moments, None, None
-        tensors = {name: tensor.detach()[None] for name, tensor in network.state_dict().items()}
+        tensors = stack_of_one(state_of(network))
         rows = sample(network, tensors, inputs, self.layer.rows, self.settings.samples)[0].cpu()
         return rows, activation, fixed_norm(network, groups, self.layer, rows, self.chosen)
 

@@ -62,18 +62,13 @@ def gains(lineup: Lineup, name: str) -> Gains:
         states = reestimate(network, states, lineup.dataset.train.inputs)
     constant = constant_output(lineup.dataset).to(lineup.device)
 
-    def gain(outputs: Tensor, targets: Tensor) -> Tensor:
-        best = constant.to(outputs.dtype).expand_as(outputs)
-        return task.losses(best, targets) - task.losses(outputs, targets)
-
     def squared(outputs: Tensor, targets: Tensor) -> Tensor:
-        return gain(outputs, targets).square()
+        best = constant.to(outputs.dtype).expand_as(outputs)
+        return (task.losses(best, targets) - task.losses(outputs, targets)).square()
 
-    mean, square = evaluate(network, states, split.inputs, split.targets, gain, squared)
-    whole = chance(lineup.dataset, split)
-    losses, _ = evaluate(network, states, split.inputs, split.targets, task.losses, task.correct)
-    count = len(split)
-    spread = (square - mean**2).clamp(min=0) / (count - 1 if count > 1 else math.nan)
+    losses, square = evaluate(network, states, split.inputs, split.targets, task.losses, squared)
+    whole, count = chance(lineup.dataset, split), len(split)
+    spread = (square - (whole - losses) ** 2).clamp(min=0) / (count - 1 if count > 1 else math.nan)
     return {
         opened.key: Gain(f"{opened.run.reference}@{opened.epoch}", loss, whole - loss, error)
         for opened, loss, error in zip(lineup.runs, losses.tolist(), spread.sqrt().tolist(), strict=True)

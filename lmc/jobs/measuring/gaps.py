@@ -17,7 +17,6 @@ from lmc.jobs.aligning.lineup import Lineup
 from lmc.jobs.aligning.pair import Aligned, named_split
 from lmc.jobs.measuring.pairwise import Tables, inner_alphas
 from lmc.recording import linear_maps
-from lmc.recording.maps import NOT_CALLED
 from lmc.summaries import Summary
 from lmc.summaries.gaps import MEASURES, gaps
 
@@ -59,9 +58,9 @@ class Gap:
         """The layers whose modules are called, and the weights of other maps."""
         if id(network) not in self._layers:
             maps = linear_maps(network, dataset.train.inputs)
-            shown = [layer.name for layer in maps.found.values() if layer.module]
+            shown = list(maps.shown)
             others = [layer.weight for layer in maps.found.values() if not layer.module]
-            others += [*maps.without, *(name for name, why in maps.apart.items() if why == NOT_CALLED)]
+            others += maps.unmeasured
             chosen = matching(self.layers, shown, "layer") if shown else []
             self._layers[id(network)] = chosen, others
         return self._layers[id(network)]

@@ -16,7 +16,7 @@ from lmc.data import Dataset
 from lmc.jobs.opening.job import Job
 from lmc.jobs.opening.runs import Opened
 from lmc.recording import LinearMap, Maps, linear_maps
-from lmc.recording.maps import NOT_CALLED, listed
+from lmc.recording.maps import listed
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def chosen_maps(
 
 def unmeasured(maps: Maps) -> str:
     """One line on the weights whose inputs cannot be recorded; empty where there are none."""
-    others = {**maps.without, **{name: why for name, why in maps.apart.items() if why == NOT_CALLED}}
-    return f"not measured: {listed(others)}" if others else ""
+    return f"not measured: {listed(maps.unmeasured)}" if maps.unmeasured else ""
 
 
 def recorded(job: Job, all_epochs: bool = False) -> Iterator[Recorded]:

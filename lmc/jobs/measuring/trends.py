@@ -15,9 +15,8 @@ from lmc.data import Split
 from lmc.dynamics import WHOLE
 from lmc.jobs.measuring.course import Course, Row
 from lmc.jobs.protocol.machine import readable_size
-from lmc.models.stack import Point, stack_states
+from lmc.models.stack import Point, stack_of_one, stack_states
 from lmc.recording import linear_maps, record
-from lmc.recording.maps import NOT_CALLED
 from lmc.recording.moments import Source
 
 NO_SPLIT = "-"
@@ -124,8 +123,7 @@ def unrecorded(course: Course) -> list[str]:
     """Weights that multiply the inputs, or belong to a layer, whose outputs ``recording_points`` lacks."""
     maps = linear_maps(course.network, course.pairs.dataset.train.inputs)
     points = recording_points(course)
-    uncalled = [name for name, why in maps.apart.items() if why == NOT_CALLED]
-    return [name for name in (*maps.without, *uncalled) if name.rpartition(".")[0] not in points]
+    return [name for name in maps.unmeasured if name.rpartition(".")[0] not in points]
 
 
 def cka_epochs(course: Course, memory: float) -> int:
@@ -137,7 +135,7 @@ def cka_epochs(course: Course, memory: float) -> int:
     points = dict.fromkeys(recording_points(course).values(), ())
     if not points:
         return len(course.epochs)
-    one = {name: tensor[None] for name, tensor in course.states(course.epochs[-1])[0].items()}
+    one = stack_of_one(course.states(course.epochs[-1])[0])
     narrow = record(course.network, one, course.pairs.dataset.train.inputs[:2], points)
     squares = sum(moments.mean.shape[1] ** 2 for moments in narrow.values())
     runs, weights = len(course.pairs.runs), sum(tensor.nbytes for tensor in one.values())

@@ -22,6 +22,7 @@ from lmc.jobs.protocol.composing import seed_list
 from lmc.models.norms import calibrated
 from lmc.models.outputs import check_outputs
 from lmc.models.stack import state_of
+from lmc.recording.maps import listed
 from lmc.store import records
 from lmc.store.experiments import Experiment, Run
 from lmc.store.identity import Identity
@@ -86,7 +87,7 @@ class Plan:
     @property
     def unconstrained(self) -> str:
         """Which weights of linear maps the variant leaves free, and why; empty where it leaves none."""
-        free = ", ".join(f"{name} ({why})" for name, why in self.constraint.free.items())
+        free = listed(self.constraint.free)
         return f"variant={self.settings.variant['name']} leaves free {free}" if free else ""
 
     @property

@@ -104,7 +104,7 @@ def chosen_cuts(network: nn.Module, dataset: Dataset, wanted: str | Sequence[str
     """
     examples = dataset.train.inputs[:_EXAMPLES]
     there = paths.cuts(network, state_of(network), examples)
-    shown = [layer.name for layer in linear_maps(network, examples).found.values() if layer.module]
+    shown = list(linear_maps(network, examples).shown)
     if not there and not shown:
         called = "no layer of the network is a module that is called"
         raise SettingError(f"kind=representation: {called}", "kind=line")
